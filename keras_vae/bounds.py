@@ -1,0 +1,113 @@
+"""Bounds on log p(x) for given examples, in chunks that bound the memory.
+
+The draws of an example are a function of (seed, row, sample), so that neither the size of a chunk
+nor the number of examples beside it changes them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_vae import random
+from keras_vae.checks import integer, message
+
+# Draws of z that are decoded at a time, unless the caller says otherwise.
+CHUNK_SIZE = 2000
+
+
+class Bounds(NamedTuple):
+    """Estimates for B examples, each `(B,)` float64 in nats.
+
+    Attributes:
+        log_px: E_q[log p(x|z)], the mean over the draws.
+        kl: KL(q(z|x) || p(z)), in closed form where the prior has one, else the mean over the
+            same draws.
+        log_prob: the importance-weighted bound on log p(x).
+    """
+
+    log_px: np.ndarray
+    kl: np.ndarray
+    log_prob: np.ndarray
+
+
+def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
+    """Return the evidence lower bound of each example.
+
+    ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014, eq. 3,
+    https://arxiv.org/abs/1312.6114).
+
+    Args:
+        vae: `VAE`.
+        x: array `(B, *event)`.
+        num_samples: int >= 1, draws of z for each example.
+        seed: None, int, or B row seeds (int32).
+        chunk_size: int >= 1, draws that are decoded at a time.
+
+    Output shape:
+        `(B,)`, a NumPy array of float64, nats.
+
+    Raises:
+        ValueError: if `num_samples` or `chunk_size` is below 1, or x does not fit the model.
+    """
+    estimates = estimate(vae, x, num_samples, seed, chunk_size)
+    return estimates.log_px - estimates.kl
+
+
+def log_prob(vae, x, num_samples=500, seed=None, chunk_size=None):
+    """Return the importance-weighted lower bound on log p(x) of each example.
+
+    log (1/K) sum_k p(x, z_k) / q(z_k|x), which tightens as K grows (Burda et al. 2016, eq. 8,
+    https://arxiv.org/abs/1509.00519). Arguments, output and errors are those of `elbo`.
+    """
+    return estimate(vae, x, num_samples, seed, chunk_size).log_prob
+
+
+def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
+    """Return the `Bounds` of each example, all from the same draws; arguments as for `elbo`."""
+    integer("num_samples", num_samples, 1)
+    chunk_size = integer("chunk_size", CHUNK_SIZE if chunk_size is None else chunk_size, 1)
+    x = _check_batch(vae, x)
+    seeds = random.as_row_seeds(seed, len(x))
+    draws_at_once = min(num_samples, chunk_size)
+    rows_at_once = max(1, chunk_size // draws_at_once)
+    totals = []
+    for row in range(0, len(x), rows_at_once):
+        rows = slice(row, row + rows_at_once)
+        total = None
+        for first in range(0, num_samples, draws_at_once):
+            samples = np.arange(first, min(first + draws_at_once, num_samples), dtype=np.int32)
+            part = _totals(vae.seeded_terms(x[rows], seeds[rows], samples))
+            total = part if total is None else _add(total, part)
+        totals.append(total)
+    log_px, kl, log_weight = np.concatenate(totals, axis=-1)
+    return Bounds(log_px / num_samples, kl / num_samples, log_weight - np.log(num_samples))
+
+
+def _totals(terms):
+    """Return what can be added over draws: sums of log p(x|z) and KL, log of summed weights."""
+    log_px, log_pz, log_qz = (
+        ops.convert_to_numpy(term).astype(np.float64)
+        for term in (terms.log_px, terms.log_pz, terms.log_qz)
+    )
+    kl = ops.convert_to_numpy(terms.kl_estimate).astype(np.float64) * len(log_px)
+    return np.stack([log_px.sum(0), kl, np.logaddexp.reduce(log_px + log_pz - log_qz, axis=0)])
+
+
+def _add(totals, more):
+    return np.stack([*(totals[:2] + more[:2]), np.logaddexp(totals[2], more[2])])
+
+
+def _check_batch(vae, x):
+    x = np.asarray(x, "float32")
+    if not vae.built:
+        vae.build((None, *x.shape[1:]))
+    if x.shape[1:] != vae.event_shape or not len(x):
+        raise ValueError(
+            message(
+                f"`x` must be a batch of examples of shape {vae.event_shape}",
+                f"shape {x.shape}",
+                "Add the batch axis with x[None] for a single example.",
+            )
+        )
+    return x

@@ -1,0 +1,96 @@
+"""Whether an encoder, a decoder and a likelihood fit together."""
+
+import keras
+
+from keras_vae.checks import message
+
+
+def event_shape_of(encoder):
+    """Return the shape of one example that the encoder takes, or None if it is not known yet."""
+    shape = _input_shape(encoder)
+    if shape is None or None in shape[1:]:
+        return None
+    return tuple(shape[1:])
+
+
+def check_networks(encoder, decoder, event_shape, likelihood):
+    """Return the latent size of an encoder and a decoder that fit together.
+
+    Args:
+        encoder, decoder: Keras models; they are built if they are not yet.
+        event_shape: tuple of ints, the shape of one example.
+        likelihood: `Likelihood`, which tells the shape that the decoder must give.
+
+    Raises:
+        ValueError: which shape was expected and which came.
+    """
+    latent_dim = _latent_dim(encoder, event_shape)
+    given = _input_shape(decoder)
+    if given is not None and tuple(given[1:]) != (latent_dim,):
+        raise ValueError(
+            message(
+                f"`decoder` must take z of the encoder's latent size, shape (None, {latent_dim})",
+                f"a decoder of input shape {_text(given)}",
+                "Give both networks the same latent_dim.",
+            )
+        )
+    output = decoder(keras.KerasTensor((None, latent_dim), "float32"))
+    expected = (None, *likelihood.params_shape(event_shape))
+    if not hasattr(output, "shape") or tuple(output.shape) != expected:
+        raise ValueError(
+            message(
+                f"`decoder` must give the parameters of {type(likelihood).__name__} for examples "
+                f"of shape {event_shape}, which have shape {_text(expected)}",
+                f"a decoder of output shape {_describe(output)}",
+                f"Set params_per_channel={likelihood.params_per_channel} in the decoder's "
+                "factory, and the same image shape in both networks.",
+            )
+        )
+    return latent_dim
+
+
+def _latent_dim(encoder, event_shape):
+    expected_input = (None, *event_shape)
+    given = _input_shape(encoder)
+    if given is not None and any(
+        size is not None and size != event
+        for size, event in zip(given[1:], event_shape, strict=False)
+    ):
+        raise ValueError(
+            message(
+                f"`x` must have the shape that the encoder takes, {_text(given)}",
+                f"shape {_text(expected_input)}",
+                "Build the networks with the data's image_shape.",
+            )
+        )
+    outputs = encoder(keras.KerasTensor(expected_input, "float32"))
+    shapes = None
+    if isinstance(outputs, (list, tuple)) and len(outputs) >= 2:
+        shapes = [tuple(output.shape) for output in outputs[:2]]
+    if shapes is None or shapes[0] != shapes[1] or len(shapes[0]) != 2 or None in shapes[0][1:]:
+        raise ValueError(
+            message(
+                "`encoder` must give a pair (z_mean, z_log_var) of shape (None, latent_dim) each",
+                f"an encoder of output shape {_describe(outputs)}",
+                "See keras_vae.networks.mlp_encoder for one that does.",
+            )
+        )
+    return shapes[0][1]
+
+
+def _input_shape(network):
+    try:
+        shape = network.input_shape
+    except AttributeError:
+        return None
+    return shape if isinstance(shape, tuple) and not isinstance(shape[0], tuple) else None
+
+
+def _describe(outputs):
+    if isinstance(outputs, (list, tuple)):
+        return " and ".join(_text(output.shape) for output in outputs)
+    return _text(getattr(outputs, "shape", outputs))
+
+
+def _text(shape):
+    return str(tuple(shape)) if isinstance(shape, (tuple, list)) else str(shape)
