@@ -58,18 +58,6 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def size_text(path):
-    """Return the size of a file or of a folder's files, such as "1.2 MB"."""
-    path = pathlib.Path(path)
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    size = float(sum(file.stat().st_size for file in files))
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
-
-
 def _partial_name(path):
     # The suffix stays, since some writers choose the format by it.
     return path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")

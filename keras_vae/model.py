@@ -200,6 +200,9 @@ class VAE(keras.Model):
         self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
     ):
         """Train as `keras.Model.fit` does; training that turns NaN stops, see `StopOnNaN`."""
+        if isinstance(x, tf.data.Dataset):
+            # A data set brings its own order, and Keras warns of its own default.
+            kwargs.setdefault("shuffle", False)
         return super().fit(
             x,
             y,

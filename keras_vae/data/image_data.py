@@ -1,0 +1,134 @@
+"""What `load` returns: datasets for training, validation and test, and what is known of them."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import checks
+from keras_vae.data import pipeline, pixels
+
+_MEAN_IMAGES = 10_000
+
+
+class ImageData:
+    """Datasets of images for training, validation and test; made by `keras_vae.data.load`.
+
+    Each new iterator over `train` is one epoch: the first epoch 0, the next epoch 1, and so on.
+    `set_epoch(k)`, which `train.set_epoch` also calls, makes the next iterator epoch k.
+    Validation and test are the same each time, in a fixed order.
+
+    Args:
+        source: `sources.Source`, already divided into parts.
+        batch_size: int >= 1.
+        binarize: "none", "threshold" or "dynamic".
+        labels: bool, whether batches are (x, y).
+        shuffle_seed: int >= 0.
+
+    Attributes:
+        train, validation, test: `tf.data.Dataset` of float32 batches (B, H, W, C) in [0, 1], or
+            of (x, y) with y (B,) int32; None for a part that does not exist.
+        name: str.
+        location: str, what `load` opens again from any folder; None for arrays.
+        image_shape: (H, W, C).
+        num_classes: int, or None if the source has no labels.
+        class_names: list of str, or None if unknown.
+        num_train, num_validation, num_test: ints, images.
+        num_skipped: int, unreadable images left out.
+        batch_size, binarize, labels, shuffle_seed: as given.
+        is_binary: bool, True if all pixels are 0 or 1. For streamed TensorFlow Datasets sets, whose
+            pixels are not checked beforehand, True only if `binarize` makes it so.
+    """
+
+    def __init__(self, source, *, batch_size, binarize, labels, shuffle_seed):
+        parts = source.parts
+        self.name, self.location = source.name, source.location
+        self.class_names, self.num_classes = source.class_names, source.num_classes
+        self.num_skipped = source.num_skipped
+        self.batch_size, self.binarize, self.labels = batch_size, binarize, labels
+        self.shuffle_seed = shuffle_seed
+        self.image_shape = tuple(int(n) for n in parts["train"].image_shape)
+        self.num_train, self.num_validation, self.num_test = (
+            len(parts[part]) if parts.get(part) is not None else 0
+            for part in ("train", "validation", "test")
+        )
+        self.is_binary = binarize != "none" or all(part.is_binary for part in parts.values())
+        self._train_part = parts["train"]
+        self._next_epoch = 0
+        self.train = self._train_dataset()
+        # Dataset objects outlive what made them: whoever holds `train` can still set its epoch.
+        self.train.set_epoch = self.set_epoch
+        self.validation, self.test = (
+            self._evaluation_dataset(parts[part], part) if part in parts else None
+            for part in ("validation", "test")
+        )
+
+    def __repr__(self):
+        return (
+            f"<ImageData {self.name!r} image_shape={self.image_shape} train={self.num_train} "
+            f"validation={self.num_validation} test={self.num_test} "
+            f"batch_size={self.batch_size} binarize={self.binarize!r}>"
+        )
+
+    @property
+    def epoch(self):
+        """The epoch that the next iterator over `train` will be."""
+        return self._next_epoch
+
+    def set_epoch(self, epoch):
+        """Make the next iterator over `train` the given epoch.
+
+        Args:
+            epoch: int >= 0.
+
+        Raises:
+            ValueError: if `epoch` is not an integer >= 0.
+        """
+        self._next_epoch = checks.integer("epoch", epoch, 0)
+
+    @functools.cached_property
+    def mean(self):
+        """Mean training image, NumPy float32 (H, W, C).
+
+        With `binarize="dynamic"` it is the mean of the probabilities. Sets that are not in memory
+        are represented by about 10,000 of their images.
+        """
+        total, images = np.zeros(self.image_shape, np.float64), 0
+        for stored in self._train_part.sample(_MEAN_IMAGES):
+            x = pixels.decode(stored, self._train_part.levels)
+            if self.binarize == "threshold":
+                x = x > 0.5
+            total += x.sum(axis=0, dtype=np.float64)
+            images += len(x)
+        return (total / images).astype(np.float32)
+
+    def _take_epoch(self):
+        epoch = self._next_epoch
+        self._next_epoch = epoch + 1
+        return np.int64(epoch)
+
+    def _train_dataset(self):
+        # A Python counter, unlike a variable, belongs to no device and no distribution strategy.
+        # It is read when an iterator is asked for its first batch, once for each iterator.
+        epochs = tf.data.Dataset.from_tensors(0).map(
+            lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), ())
+        )
+        return self._build(
+            self._train_part, epochs, "train", pipeline.key(self.shuffle_seed, "order")
+        )
+
+    def _evaluation_dataset(self, part, name):
+        with tf.device("CPU:0"):
+            epochs = tf.data.Dataset.from_tensors(tf.constant(0, tf.int64))
+        return self._build(part, epochs, name)
+
+    def _build(self, part, epochs, name, order_key=None):
+        return pipeline.build(
+            part,
+            epochs,
+            self.batch_size,
+            binarize=self.binarize,
+            labels=self.labels,
+            draw_key=pipeline.key(self.shuffle_seed, f"binarize {name}"),
+            order_key=order_key,
+        )

@@ -1,0 +1,132 @@
+"""From parts of a source to `tf.data.Dataset`s whose order and draws are pure functions.
+
+The order of the training images depends on (seed, epoch) alone, and the bits of a dynamically
+binarised image on (seed, epoch, position in the epoch) alone, so that neither the batch size nor
+a restart of the process changes them.
+"""
+
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+_PHILOX = 1
+# One counter of Philox gives four 32-bit numbers.
+_PER_COUNTER = 4
+
+
+def key(seed, purpose):
+    """Return a 64-bit key, as a Python int that fits int64, for one use of a seed.
+
+    Args:
+        seed: int >= 0.
+        purpose: str, which draws it is for.
+    """
+    sequence = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])
+    return int(sequence.generate_state(1, np.uint64).view(np.int64)[0])
+
+
+def shuffle(values, *seeds):
+    """Return the rows of `values` in an order that depends on the two int64 `seeds` alone."""
+    seed = tf.stack([tf.cast(part, tf.int64) for part in seeds])
+    return tf.random.experimental.stateless_shuffle(values, seed=seed, alg="philox")
+
+
+def uniforms(draw_key, epoch, start, shape):
+    """Return float32 draws in [0, 1) for images at consecutive positions of an epoch.
+
+    Args:
+        draw_key: int, from `key`.
+        epoch: int64 scalar tensor.
+        start: int64 scalar tensor, the position of the first image.
+        shape: (B, H, W, C), B a tensor or an int.
+    """
+    batch, *event = shape
+    pixels = int(np.prod(event))
+    counters = -(-pixels // _PER_COUNTER)
+    draws = tf.raw_ops.StatelessRandomUniformV2(
+        shape=tf.stack([batch, counters * _PER_COUNTER]),
+        key=tf.constant([draw_key % 2**64], tf.uint64),
+        counter=tf.cast(tf.stack([start * counters, epoch]), tf.uint64),
+        alg=_PHILOX,
+    )
+    return tf.reshape(draws[:, :pixels], shape)
+
+
+class Rows:
+    """Some rows of a store: one part of a source with random access.
+
+    Args:
+        store: `stores.MemoryStore` or `stores.StreamedStore`.
+        indices: (N,) int64 array, the rows.
+    """
+
+    def __init__(self, store, indices):
+        self.store, self.indices = store, np.asarray(indices, np.int64)
+        self.levels, self.image_shape = store.levels, store.image_shape
+        self.is_binary = store.is_binary
+
+    def __len__(self):
+        return len(self.indices)
+
+    def batches(self, epochs, batch_size, order_key=None):
+        """Return a dataset of (epoch, start, stored images, labels), batch by batch.
+
+        Args:
+            epochs: dataset of int64 scalars.
+            batch_size: int.
+            order_key: int that seeds the order together with the epoch, or None to keep it.
+        """
+        with tf.device("CPU:0"):
+            indices = tf.constant(self.indices)
+            labels = None if self.store.labels is None else tf.constant(self.store.labels)
+
+        def index_batches(epoch):
+            order = indices if order_key is None else shuffle(indices, order_key, epoch)
+            starts = tf.data.Dataset.range(0, len(self), batch_size)
+            return starts.map(lambda start: (epoch, start, order[start : start + batch_size]))
+
+        def fetch(epoch, start, rows):
+            y = tf.zeros_like(rows, tf.int32) if labels is None else tf.gather(labels, rows)
+            return epoch, start, self.store.fetch(rows), y
+
+        return epochs.flat_map(index_batches).map(
+            fetch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+    def sample(self, limit):
+        """Yield stored images in chunks: all if they are in memory, else about `limit` of them."""
+        step = 1 if self.store.in_memory else max(1, len(self) // limit)
+        chosen = self.indices[::step]
+        for start in range(0, len(chosen), 1024):
+            yield self.store.read(chosen[start : start + 1024])
+
+
+def build(part, epochs, batch_size, *, binarize, labels, draw_key, order_key=None):
+    """Return the dataset of float32 batches in [0, 1] of one part.
+
+    Args:
+        part: `Rows`, or another object with its methods.
+        epochs: dataset of one int64 scalar, the epoch.
+        batch_size: int.
+        binarize: "none", "threshold" or "dynamic".
+        labels: bool, whether to yield (x, y) in place of x.
+        draw_key, order_key: ints from `key`; no `order_key`, no shuffling.
+    """
+
+    def finish(epoch, start, images, y):
+        x = tf.cast(images, tf.float32)
+        if part.levels is not None:
+            x = x / float(part.levels)
+        if binarize == "threshold":
+            x = tf.cast(x > 0.5, tf.float32)
+        elif binarize == "dynamic":
+            shape = (tf.shape(x)[0], *part.image_shape)
+            x = tf.cast(uniforms(draw_key, epoch, start, shape) < x, tf.float32)
+        return (x, y) if labels else x
+
+    dataset = part.batches(epochs, batch_size, order_key)
+    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    steps = -(-len(part) // batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,229 @@
+"""The run folder: what a training leaves behind, written whole, read back, and described."""
+
+import contextlib
+import csv
+import dataclasses
+import functools
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_vae import data, plotting
+from keras_vae.checks import integer, message
+from keras_vae.files import replacing_file, replacing_folder, write_json, write_text
+from keras_vae.model_card import model_card
+
+CONFIG = "config.json"
+MODEL = "model.keras"
+HISTORY = "history.csv"
+METRICS = "metrics.json"
+SAMPLES = "samples.png"
+RECONSTRUCTIONS = "reconstructions.png"
+HISTORY_PICTURE = "history.png"
+CARD = "README.md"
+
+FORMAT = "keras_vae run"
+FORMAT_VERSION = 1
+
+_RETRAIN = "Train it again with `keras-vae train SOURCE --out RUN`."
+
+
+@dataclasses.dataclass
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: `pathlib.Path`.
+        config: dict, what `config.json` holds: the sections `data`, `model` and `training`, the
+            `seed` and the versions of the packages.
+    """
+
+    path: pathlib.Path
+    config: dict
+
+    @functools.cached_property
+    def vae(self):
+        """The trained model."""
+        path = self.path / MODEL
+        if not path.exists():
+            raise ValueError(message(f"{self.path} must hold {MODEL}", "no such file", _RETRAIN))
+        try:
+            return keras.models.load_model(path)
+        # A damaged file may fail at any depth of Keras, zip or HDF5, with any type of exception.
+        except Exception as error:
+            raise ValueError(
+                message(
+                    f"{path} must be a model that keras_vae saved",
+                    f"a damaged file ({type(error).__name__})",
+                    _RETRAIN,
+                )
+            ) from error
+
+    @property
+    def metrics(self):
+        """The dict of `metrics.json`, empty where there is none."""
+        path = self.path / METRICS
+        return _read_json(path) if path.exists() else {}
+
+    @property
+    def history(self):
+        """The dict of `history.csv`: a list of one number an epoch for each name."""
+        with open(self.path / HISTORY, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
+
+    def load_data(self, **changes):
+        """Load the data that the run was trained on; `changes` replace arguments of the load."""
+        return data.load(**{**self.config["data"], **changes})
+
+    def read_images(self, files):
+        """Read image files as the run's data was read: an array `(N, H, W, C)` in [0, 1]."""
+        images = data.read_images(files, self.vae.event_shape)
+        binary = self.config["data"]["binarize"] != "none"
+        return (images > 0.5).astype("float32") if binary else images
+
+    def test_images(self, places):
+        """Return the test images at some places: an array `(N, H, W, C)` in [0, 1]."""
+        test = self.load_data().test
+        return np.stack([_example(test, integer("place", place, 0)) for place in places])
+
+    def write_metrics(self, metrics):
+        """Replace `metrics.json`, and the numbers in the model card."""
+        write_json(self.path / METRICS, metrics)
+        write_text(self.path / CARD, model_card(self.path.name, self.config, metrics))
+
+
+def load(path):
+    """Open a run folder.
+
+    Args:
+        path: str or `pathlib.Path`.
+
+    Returns:
+        A `Run`; its model is loaded when it is first used.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it is no run folder, of another version, or its `config.json` is damaged.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            message("RUN must be a run folder", f"{path}, which does not exist", _RETRAIN)
+        )
+    if not (path / CONFIG).exists():
+        raise ValueError(
+            message("RUN must be a run folder", f"{path}, which holds no {CONFIG}", _RETRAIN)
+        )
+    config = _read_json(path / CONFIG)
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            message(
+                f"{path / CONFIG} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
+                f"format {config.get('format')!r}, version {config.get('format_version')!r}",
+                f"Use the keras_vae that wrote it, or train it again. {_versions(config)}",
+            )
+        )
+    missing = [name for name in ("data", "model", "training") if name not in config]
+    if missing:
+        raise ValueError(
+            message(f"{path / CONFIG} must describe {', '.join(missing)}", "neither", _RETRAIN)
+        )
+    return Run(path, config)
+
+
+def check_target(path, overwrite):
+    """Raise `ValueError` unless a run may be written to `path`."""
+    path = pathlib.Path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / CONFIG).is_file():
+        raise ValueError(
+            message(
+                "RUN must be a new name or a run folder",
+                f"{path}, which exists and is no run folder",
+                "Choose another name with --out.",
+            )
+        )
+    if not overwrite:
+        raise ValueError(
+            message(
+                "RUN must be a new name",
+                f"{path}, which exists",
+                "Replace it with --overwrite, or choose another name with --out.",
+            )
+        )
+
+
+@contextlib.contextmanager
+def create(path, config, overwrite=False):
+    """Yield a `Run` in a temporary folder that gets the name `path` if all goes well.
+
+    Args:
+        path: str or `pathlib.Path`.
+        config: dict, the sections `data`, `model` and `training`, and the `seed`.
+        overwrite: bool, whether a run at `path` is replaced.
+
+    Raises:
+        ValueError: if `path` exists and may not be replaced.
+    """
+    check_target(path, overwrite)
+    with replacing_folder(path) as partial:
+        config = {"format": FORMAT, "format_version": FORMAT_VERSION, **config}
+        write_json(partial / CONFIG, config)
+        run = Run(partial, config)
+        yield run
+        card = model_card(pathlib.Path(path).name, config, run.metrics)
+        write_text(partial / CARD, card)
+
+
+def write_model(run, vae, history):
+    """Write the model and the history of its training into a run.
+
+    Args:
+        run: `Run`.
+        vae: `VAE`.
+        history: dict from name to a list of one number an epoch.
+    """
+    with replacing_file(run.path / MODEL) as partial:
+        vae.save(partial)
+    with replacing_file(run.path / HISTORY) as partial, open(partial, "w", newline="") as file:
+        writer = csv.writer(file)
+        names = list(history)
+        writer.writerow(["epoch", *names])
+        for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
+            writer.writerow([epoch, *values])
+
+
+def write_pictures(run, vae, history, images, seed):
+    """Write samples, reconstructions of `images` and the curves of training into a run."""
+    plotting.save_grid(vae.generate(64, seed=seed), run.path / SAMPLES)
+    plotting.save_pairs(images, vae.reconstruct(images), run.path / RECONSTRUCTIONS)
+    plotting.save_history(history, run.path / HISTORY_PICTURE)
+
+
+def _example(dataset, place):
+    for batch in dataset.unbatch().skip(place).take(1):
+        return np.asarray(batch)
+    raise ValueError(message("A place must be that of a test image", f"{place}", "Count from 0."))
+
+
+def _read_json(path):
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            message(f"{path} must be a JSON file", f"a damaged file ({error})", _RETRAIN)
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(message(f"{path} must hold a JSON object", repr(value)[:80], _RETRAIN))
+    return value
+
+
+def _versions(config):
+    versions = config.get("versions")
+    if not isinstance(versions, dict):
+        return ""
+    return "It was written by " + ", ".join(f"{name} {v}" for name, v in versions.items()) + "."

@@ -1,0 +1,1 @@
+"""The command line `keras-vae`. Neither package is imported before a command runs."""

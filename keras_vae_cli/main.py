@@ -1,0 +1,74 @@
+"""The entry point: the commands, and what becomes of an error."""
+
+import errno
+import os
+import signal
+import sys
+
+import click
+
+from keras_vae_cli import export, train, use
+
+_USAGE, _FAILURE, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="keras-vae", message="keras-vae %(version)s")
+def cli():
+    """Train variational autoencoders, evaluate and use them, and export them to other runtimes."""
+
+
+for command in (train.train, *use.COMMANDS, export.export):
+    cli.add_command(command)
+
+
+def main():
+    """Run the command line; exit 2 for wrong arguments or input, 1 for a failure."""
+    # TensorFlow's notes on its own start-up are not the user's concern.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("Interrupted.", _INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("KERAS_VAE_TRACEBACK"):
+            raise
+        _fail(*_explain(error))
+
+
+def _explain(error):
+    """Return the message and the exit status of an exception."""
+    chain = list(_chain(error))
+    if any(_is_full(link) for link in chain):
+        return (
+            "There is no space left to write to. Free some, or choose another place with --out. "
+            "Nothing was changed.",
+            _FAILURE,
+        )
+    if isinstance(error, (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)):
+        return str(error), _USAGE
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}. Nothing was changed.", _FAILURE
+    return f"{error or type(error).__name__}", _FAILURE
+
+
+def _chain(error):
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_full(error):
+    return getattr(error, "errno", None) in _FULL or "No space left on device" in str(error)
+
+
+def _fail(text, status):
+    click.echo(f"Error: {text}", err=True)
+    sys.exit(status)

@@ -1,0 +1,160 @@
+"""How the command line builds, trains and describes a VAE. Imported when a command runs."""
+
+import importlib.metadata
+import math
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+from keras_vae.callbacks import NAN_CAUSES, StopOnNaN
+
+_MIN_EPOCHS, _MIN_STEPS = 10, 2000
+_METRIC_SAMPLES = 16
+_PICTURES = 20
+_PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
+
+
+def check(options):
+    """Raise `ValueError` for options of the model that are out of range, before data is read."""
+    kv.checks.integer("latent_dim", options["latent_dim"], 1)
+    kv.checks.number("learning_rate", options["learning_rate"], above=0)
+    kv.likelihoods.get(options["likelihood"])
+    kv.priors.get(options["prior"])
+    _objective(options, steps_per_epoch=1)
+
+
+def prepare(source, load_options, options, progress):
+    """Load the data, build the model and return the `Session` that trains it."""
+    load_options = {**load_options, "shuffle_seed": options["seed"]}
+    data = kv.data.load(source, **load_options, progress=progress)
+    load_options["source"] = data.location
+    steps_per_epoch = math.ceil(data.num_train / data.batch_size)
+    if options["epochs"] is None:
+        options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(options["mixed_precision"] or policy)
+    try:
+        vae = build(data, options, steps_per_epoch)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return Session(vae, data, load_options, options)
+
+
+def build(data, options, steps_per_epoch):
+    """Return the compiled VAE that the options describe, for the data."""
+    seed = options["seed"]
+    encoder, decoder = {
+        "conv": (kv.networks.conv_encoder, kv.networks.conv_decoder),
+        "mlp": (kv.networks.mlp_encoder, kv.networks.mlp_decoder),
+    }[options["network"]]
+    likelihood = kv.likelihoods.get(options["likelihood"])
+    vae = kv.VAE(
+        encoder=encoder(data.image_shape, options["latent_dim"], seed=seed),
+        decoder=decoder(
+            data.image_shape,
+            options["latent_dim"],
+            params_per_channel=likelihood.params_per_channel,
+            output_bias=likelihood.bias(data.mean),
+            seed=seed + 1,
+        ),
+        likelihood=likelihood,
+        prior=options["prior"],
+        objective=_objective(options, steps_per_epoch),
+        seed=seed + 2,
+    )
+    vae.compile(optimizer=keras.optimizers.Adam(options["learning_rate"]))
+    return vae
+
+
+def _objective(options, steps_per_epoch):
+    if options["objective"] != "elbo":
+        return kv.objectives.get(options["objective"])
+    beta = options["beta"]
+    if options["warmup_epochs"]:
+        steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
+        beta = kv.schedules.LinearWarmup(steps, final=beta)
+    return kv.objectives.ELBO(beta=beta, free_bits=options["free_bits"])
+
+
+class Session:
+    """A training: the model, its data, and what has come of it so far.
+
+    Attributes:
+        interrupted: bool, whether Ctrl-C ended the training.
+        nan_epoch: int or None, the epoch (from 0) whose loss was not finite.
+        nan_causes: str, the likely causes.
+    """
+
+    nan_causes = NAN_CAUSES
+
+    def __init__(self, vae, data, load_options, options):
+        self.vae, self.data = vae, data
+        self.interrupted = False
+        self.nan_epoch = None
+        self._history = keras.callbacks.History()
+        self._load_options, self._options = load_options, options
+
+    @property
+    def epochs_done(self):
+        """Whole epochs so far."""
+        return len(self._history.epoch)
+
+    @property
+    def config(self):
+        """The sections of the run's configuration."""
+        options = dict(self._options)
+        training = {
+            name: options.pop(name)
+            for name in ("epochs", "learning_rate", "warmup_epochs", "mixed_precision")
+        }
+        training |= {"epochs_done": self.epochs_done, "interrupted": self.interrupted}
+        return {
+            "seed": options.pop("seed"),
+            "data": self._load_options,
+            "model": options,
+            "training": training,
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        }
+
+    def fit(self, verbose):
+        """Train; Ctrl-C ends the training but not the command."""
+        guard = StopOnNaN()
+        try:
+            self.vae.fit(
+                self.data.train,
+                validation_data=self.data.validation,
+                epochs=self._options["epochs"],
+                verbose=verbose,
+                callbacks=[self._history, guard],
+            )
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.nan_epoch = guard.stopped_epoch
+
+    def write(self, run, progress):
+        """Write model, history, and what is left undone after Ctrl-C: metrics and pictures."""
+        history = self._history.history
+        kv.runs.write_model(run, self.vae, history)
+        if self.interrupted:
+            return
+        metrics = kv.evaluation.evaluate(
+            self.vae,
+            self.data.test,
+            _METRIC_SAMPLES,
+            seed=self._options["seed"],
+            progress=progress,
+        )
+        run.write_metrics(metrics)
+        images = first_images(self.data.test, _PICTURES)
+        kv.runs.write_pictures(run, self.vae, history, images, seed=self._options["seed"])
+
+
+def first_images(dataset, count):
+    """Return the first images of a data set, at most `count`, as an array."""
+    batches = []
+    for batch in dataset:
+        batches.append(np.asarray(batch[0] if isinstance(batch, tuple) else batch))
+        if sum(map(len, batches)) >= count:
+            break
+    return np.concatenate(batches)[:count]

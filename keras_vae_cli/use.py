@@ -1,0 +1,151 @@
+"""The commands that act on a run folder: evaluate, generate, reconstruct, interpolate, info."""
+
+import click
+
+from keras_vae_cli import output
+
+_OUT_PNG = "PNG file to write."
+_PAIRS = 10
+
+
+@click.command()
+@output.run_argument
+@click.option(
+    "--num-samples",
+    type=int,
+    default=500,
+    show_default=True,
+    help="Draws of z for each image.",
+)
+@click.option("--max-images", type=click.IntRange(min=1), help="Evaluate only the first ones.")
+@output.seed_option
+@output.quiet_option
+def evaluate(run, num_samples, max_images, seed, quiet):
+    """Estimate ELBO and NLL over the test images of RUN; writes RUN/metrics.json."""
+    from keras_vae import evaluation, runs
+
+    opened = runs.load(run)
+    dataset = opened.load_data(progress=not quiet).test
+    if max_images:
+        dataset = dataset.unbatch().take(max_images).batch(opened.config["data"]["batch_size"])
+    metrics = evaluation.evaluate(opened.vae, dataset, num_samples, seed=seed, progress=not quiet)
+    opened.write_metrics(metrics)
+    click.echo(_numbers(metrics))
+    path = output.shorten(opened.path)
+    output.success(
+        f"{path}/{runs.METRICS}",
+        output.size(opened.path / runs.METRICS),
+        f"test ELBO {metrics['elbo']:.2f} nats per image",
+        next_command=f"keras-vae generate {path} --out samples.png",
+    )
+
+
+@click.command()
+@output.run_argument
+@output.count_option
+@output.seed_option
+@output.temperature_option
+@click.option("--out", required=True, type=click.Path(), help=".png for a grid, .npy for arrays.")
+def generate(run, count, seed, temperature, out):
+    """Generate images from RUN: draws of z from the prior, decoded."""
+    output.check_out(out, (".png", ".npy"))
+    from keras_vae import plotting, runs
+
+    opened = runs.load(run)
+    images = opened.vae.generate(count, temperature=temperature, seed=seed)
+    plotting.save_images(images, out)
+    output.success(out, output.size(out), f"{count} images", next_command=f"keras-vae export {run}")
+
+
+@click.command()
+@output.run_argument
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--out", default="reconstructions.png", show_default=True, help=_OUT_PNG)
+def reconstruct(run, files, out):
+    """Encode and decode image FILES with RUN; each original stands above its reconstruction."""
+    output.check_out(out, (".png",))
+    from keras_vae import plotting, runs
+
+    opened = runs.load(run)
+    images = opened.read_images(files)
+    plotting.save_pairs(images, opened.vae.reconstruct(images), out, columns=_PAIRS)
+    output.success(
+        out,
+        output.size(out),
+        f"{len(images)} images",
+        next_command=f"keras-vae generate {run} --out samples.png",
+    )
+
+
+@click.command()
+@output.run_argument
+@click.argument("ends", nargs=-1, type=click.Path())
+@click.option(
+    "--test-images",
+    type=(int, int),
+    default=(0, 1),
+    show_default=True,
+    help="Without files: the places of two test images.",
+)
+@click.option("--steps", type=int, default=10, show_default=True, help="Images in the row.")
+@click.option("--out", default="interpolation.png", show_default=True, help=_OUT_PNG)
+def interpolate(run, ends, test_images, steps, out):
+    """Morph between two images, A.png and B.png, or between two test images, with RUN."""
+    if len(ends) not in (0, 2):
+        raise click.UsageError(
+            f"Give two image files, or none for two test images. Received: {len(ends)}."
+        )
+    output.check_out(out, (".png",))
+    from keras_vae import latent, plotting, runs
+
+    opened = runs.load(run)
+    images = opened.read_images(ends) if ends else opened.test_images(test_images)
+    z_start, z_end = opened.vae.embed(images)
+    morphs = opened.vae.decode(latent.interpolate(z_start, z_end, steps))
+    plotting.save_grid(morphs, out, columns=steps)
+    output.success(
+        out,
+        output.size(out),
+        f"{steps} images",
+        next_command=f"keras-vae generate {run} --out samples.png",
+    )
+
+
+@click.command()
+@output.run_argument
+def info(run):
+    """Show what RUN is: data, model, training, numbers and files."""
+    from keras_vae import runs
+
+    opened = runs.load(run)
+    for title in ("data", "model", "training", "versions"):
+        section = opened.config.get(title, {})
+        _section(title, {key: value for key, value in section.items() if value is not None})
+    _section("numbers", opened.metrics)
+    _section("files", {p.name: output.size(p) for p in sorted(opened.path.iterdir())})
+
+
+def _section(title, entries):
+    click.echo(click.style(title, bold=True))
+    for key, value in entries.items():
+        value = f"{value:.4g}" if isinstance(value, float) else value
+        click.echo(f"  {key:<22} {value}")
+
+
+def _numbers(metrics):
+    lines = [
+        f"  ELBO {metrics['elbo']:9.2f} ± {metrics['elbo_standard_error']:.2f} nats per image",
+        f"  NLL  {metrics['nll']:9.2f} ± {metrics['nll_standard_error']:.2f} nats per image, "
+        f"importance-weighted, k={metrics['num_samples']}",
+        f"  rate {metrics['rate']:9.2f}, distortion {metrics['distortion']:.2f}",
+        f"  {metrics['active_units']} of {metrics['latent_dim']} latent units active, "
+        f"{metrics['n']} images",
+    ]
+    if "bits_per_dim" in metrics:
+        lines.append(f"  {metrics['bits_per_dim']:.4f} bits per dimension")
+    if "note" in metrics:
+        lines.append(f"  Note: {metrics['note']}")
+    return "\n".join(lines)
+
+
+COMMANDS = (evaluate, generate, reconstruct, interpolate, info)
