@@ -30,6 +30,9 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.stopped_epoch = None
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
         self._good = self._values()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -56,7 +59,7 @@ class StopOnNaN(keras.callbacks.Callback):
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def _values(self):
-        return [np.array(variable) for variable in self._variables()]
+        return [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
 
 
 class SetEpoch(keras.callbacks.Callback):

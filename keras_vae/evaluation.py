@@ -45,14 +45,19 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         Rate and distortion: Alemi et al. 2018, https://arxiv.org/abs/1711.00464.
     """
     parts, means, n, binary = [], [], 0, True
-    with tqdm(total=_count(dataset), unit="image", disable=not progress, leave=False) as bar:
-        for x in _batches(dataset):
-            seeds = random.row_seeds(seed, len(x), first_row=n)
-            parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
-            means.append(keras.ops.convert_to_numpy(vae.encode(x).z_mean))
-            binary = binary and bool(np.isin(x, (0.0, 1.0)).all())
-            n += len(x)
-            bar.update(len(x))
+    for x in tqdm(
+        _batches(dataset),
+        total=_number_of_batches(dataset),
+        desc="Evaluating",
+        unit="batch",
+        disable=not progress,
+        leave=False,
+    ):
+        seeds = random.row_seeds(seed, len(x), first_row=n)
+        parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
+        means.append(keras.ops.convert_to_numpy(vae.encode(x).z_mean))
+        binary = binary and bool(np.isin(x, (0.0, 1.0)).all())
+        n += len(x)
     if not n:
         raise ValueError(message("`dataset` must hold at least one example", "an empty one"))
     log_px, kl, log_prob = np.concatenate([np.stack(part) for part in parts], axis=-1)
@@ -91,6 +96,10 @@ def _batches(dataset):
         yield np.asarray(batch[0] if isinstance(batch, tuple) else batch, "float32")
 
 
-def _count(dataset):
-    examples = getattr(dataset, "num_examples", None)
-    return len(dataset) if examples is None and hasattr(dataset, "shape") else examples
+def _number_of_batches(dataset):
+    if hasattr(dataset, "shape"):
+        return 1
+    try:
+        return len(dataset)
+    except TypeError:  # A data set whose length is not known.
+        return None

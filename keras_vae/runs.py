@@ -126,10 +126,10 @@ def load(path):
                 f"Use the keras_vae that wrote it, or train it again. {_versions(config)}",
             )
         )
-    missing = [name for name in ("data", "model", "training") if name not in config]
-    if missing:
+    sections = {name: config.get(name) for name in ("data", "model", "training")}
+    if not all(isinstance(section, dict) for section in sections.values()):
         raise ValueError(
-            message(f"{path / CONFIG} must describe {', '.join(missing)}", "neither", _RETRAIN)
+            message(f"{path / CONFIG} must describe {', '.join(sections)}", sections, _RETRAIN)
         )
     return Run(path, config)
 

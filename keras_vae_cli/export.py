@@ -47,8 +47,8 @@ def export():
 @click.option("--formats", default="saved_model,tflite", show_default=True, help="Comma-separated.")
 def export_run(run, out, formats):
     """Export RUN, and compare each file with the Keras model."""
+    output.import_keras_vae()
     from export.exporter import export as write_exports
-
     from keras_vae import runs
 
     opened = runs.load(run)

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import warnings
 
 import click
 
@@ -27,11 +28,11 @@ def main():
     """Run the command line; exit 2 for wrong arguments or input, 1 for a failure."""
     # TensorFlow's notes on its own start-up are not the user's concern.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = lambda text, *_: click.echo(f"Warning: {text}", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Without its standalone mode, click returns the status that a command exits with.
+        sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,5 +1,6 @@
 """What the commands say, and the options that several of them take."""
 
+import importlib
 import os
 import pathlib
 import sys
@@ -19,6 +20,14 @@ temperature_option = click.option(
     show_default=True,
     help="Spread of the draws; 0 gives the centre of the prior.",
 )
+
+
+def import_keras_vae():
+    """Import what the heavy commands need, without TensorFlow's notes on its own start-up."""
+    from export.quiet import native_stderr
+
+    with native_stderr():
+        importlib.import_module("keras_vae")
 
 
 def verbosity(quiet):

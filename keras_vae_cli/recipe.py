@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -121,13 +122,16 @@ class Session:
         """Train; Ctrl-C ends the training but not the command."""
         guard = StopOnNaN()
         try:
-            self.vae.fit(
-                self.data.train,
-                validation_data=self.data.validation,
-                epochs=self._options["epochs"],
-                verbose=verbose,
-                callbacks=[self._history, guard],
-            )
+            with warnings.catch_warnings():
+                # The command says it itself, at the end.
+                warnings.filterwarnings("ignore", "Training stopped", RuntimeWarning)
+                self.vae.fit(
+                    self.data.train,
+                    validation_data=self.data.validation,
+                    epochs=self._options["epochs"],
+                    verbose=verbose,
+                    callbacks=[self._history, guard],
+                )
         except KeyboardInterrupt:
             self.interrupted = True
         self.nan_epoch = guard.stopped_epoch

@@ -84,6 +84,7 @@ def train(source, out, overwrite, quiet, **options):
     SOURCE is "digits" (no network needed), the name of an image set of TensorFlow Datasets such
     as mnist, a folder of images, or an .npz or .npy file.
     """
+    output.import_keras_vae()
     from keras_vae import runs
     from keras_vae_cli import recipe
 

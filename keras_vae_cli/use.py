@@ -22,6 +22,7 @@ _PAIRS = 10
 @output.quiet_option
 def evaluate(run, num_samples, max_images, seed, quiet):
     """Estimate ELBO and NLL over the test images of RUN; writes RUN/metrics.json."""
+    output.import_keras_vae()
     from keras_vae import evaluation, runs
 
     opened = runs.load(run)
@@ -49,6 +50,7 @@ def evaluate(run, num_samples, max_images, seed, quiet):
 def generate(run, count, seed, temperature, out):
     """Generate images from RUN: draws of z from the prior, decoded."""
     output.check_out(out, (".png", ".npy"))
+    output.import_keras_vae()
     from keras_vae import plotting, runs
 
     opened = runs.load(run)
@@ -64,6 +66,7 @@ def generate(run, count, seed, temperature, out):
 def reconstruct(run, files, out):
     """Encode and decode image FILES with RUN; each original stands above its reconstruction."""
     output.check_out(out, (".png",))
+    output.import_keras_vae()
     from keras_vae import plotting, runs
 
     opened = runs.load(run)
@@ -96,6 +99,7 @@ def interpolate(run, ends, test_images, steps, out):
             f"Give two image files, or none for two test images. Received: {len(ends)}."
         )
     output.check_out(out, (".png",))
+    output.import_keras_vae()
     from keras_vae import latent, plotting, runs
 
     opened = runs.load(run)
@@ -115,6 +119,7 @@ def interpolate(run, ends, test_images, steps, out):
 @output.run_argument
 def info(run):
     """Show what RUN is: data, model, training, numbers and files."""
+    output.import_keras_vae()
     from keras_vae import runs
 
     opened = runs.load(run)

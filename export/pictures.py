@@ -1,0 +1,103 @@
+"""Write images as a PNG grid or as an array, with NumPy and Pillow."""
+
+import contextlib
+import io
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from export.errors import message
+
+_GAP = 1
+_WHITE = 255
+
+
+def save(images, path):
+    """Write images as the suffix of the path says: `.png` for a grid, `.npy` for the array.
+
+    Args:
+        images: float array `(B, H, W, C)` in [0, 1]; any shape for `.npy`.
+        path: str or `pathlib.Path`.
+
+    Raises:
+        ValueError: if the suffix is another, or the images make no picture.
+    """
+    path = pathlib.Path(path)
+    writers = {".png": save_grid, ".npy": save_array}
+    if path.suffix.lower() not in writers:
+        raise ValueError(message("The file's suffix must be .png or .npy", str(path)))
+    writers[path.suffix.lower()](images, path)
+
+
+def save_grid(images, path, columns=None):
+    """Write images side by side as one PNG file, whole or not at all.
+
+    Args:
+        images: float array `(B, H, W, C)` with C of 1 or 3, or `(B, H, W)`; values outside
+            [0, 1] are clipped.
+        path: str or `pathlib.Path`.
+        columns: None for a square grid, or int >= 1.
+
+    Raises:
+        ValueError: if the array is of another shape, is empty or has NaN in it.
+    """
+    from PIL import Image
+
+    pixels = _as_pixels(images)
+    count, height, width, channels = pixels.shape
+    columns = math.ceil(math.sqrt(count)) if columns is None else columns
+    rows = math.ceil(count / columns)
+    size = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, channels)
+    grid = np.full(size, _WHITE, np.uint8)
+    for index, image in enumerate(pixels):
+        top, left = index // columns * (height + _GAP), index % columns * (width + _GAP)
+        grid[top : top + height, left : left + width] = image
+    with _replacing(path) as file:
+        Image.fromarray(grid[..., 0] if channels == 1 else grid).save(file, format="PNG")
+
+
+def save_array(array, path):
+    """Write a `.npy` file, whole or not at all."""
+    # Through memory, since NumPy's own writing to a file does not say why the disk refuses.
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(array), allow_pickle=False)
+    with _replacing(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def _as_pixels(images):
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+        raise ValueError(
+            message(
+                "A picture needs images of shape (B, H, W, 1) or (B, H, W, 3)",
+                f"shape {images.shape}",
+                "Write a .npy file instead.",
+            )
+        )
+    if not np.all(np.isfinite(images)):
+        raise ValueError(message("Images must be finite numbers", "NaN or infinity"))
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    """Yield a binary file that takes its name once it is whole."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(partial, "wb") as file:
+                yield file
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        # The name of the partial file would tell the user nothing.
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"Nothing was written: {reason}", str(path)) from error
