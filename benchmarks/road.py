@@ -74,7 +74,7 @@ def textbook(folder):
 
     data = kv.data.load("mnist", batch_size=128, validation_fraction=0)
     vae = kv.VAE(
-        kv.networks.conv_encoder(data.image_shape, latent_dim=2, units=16, seed=0),
+        kv.networks.conv_encoder(data.image_shape, latent_dim=2, seed=0),
         kv.networks.conv_decoder(data.image_shape, latent_dim=2, seed=1),
         seed=2,
     )

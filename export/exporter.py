@@ -64,8 +64,7 @@ def export(vae, directory, formats=("saved_model", "tflite")):
     Example:
 
     ```python
-    for exported in export(vae, "exported", formats=("saved_model", "tflite")):
-        print(exported.path, exported.size, exported.worst_error)
+    saved_model, tflite = export(vae, "exported", formats=("saved_model", "tflite"))
     ```
     """
     chosen = resolve(formats)

@@ -49,7 +49,8 @@ def _rebuild(vae):
             rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=False)
             if not rebuilt.built:
                 rebuilt.build((None, *vae.event_shape))
-        rebuilt.set_weights([weight.astype("float32") for weight in vae.get_weights()])
+        weights = zip(vae.get_weights(), rebuilt.weights, strict=True)
+        rebuilt.set_weights([old.astype(new.dtype) for old, new in weights])
     except (TypeError, ValueError) as error:
         raise ValueError(
             message(
@@ -72,7 +73,8 @@ def _reason(error):
 def _with_float32(config):
     """Return a Keras config in which every dtype of half precision is float32."""
     if isinstance(config, (list, tuple)):
-        return type(config)(_with_float32(value) for value in config)
+        values = [_with_float32(value) for value in config]
+        return values if isinstance(config, list) else tuple(values)
     if not isinstance(config, dict):
         return config
     if config.get("class_name") in ("DTypePolicy", "DTypePolicyMap"):

@@ -55,5 +55,5 @@ def resolve(names):
     for name in names:
         if name not in FORMATS:
             fix = close_names(name, FORMATS)
-            raise ValueError(message(f"`formats` must be of {legal}", repr(name), fix))
+            raise ValueError(message(f"`formats` must be among {legal}", repr(name), fix))
     return [FORMATS[name] for name in dict.fromkeys(names)]

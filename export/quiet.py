@@ -1,6 +1,7 @@
 """Keep native libraries from chattering on the standard error stream."""
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -14,7 +15,9 @@ _CHATTER = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl
 def native_stderr():
     """Hold back the information and warnings that native code logs; let all else through.
 
-    Native code writes to the file descriptor, where `contextlib.redirect_stderr` has no say.
+    If an exception is raised, it tells what went wrong, and what native code wrote about it goes
+    to the log of this module, at level DEBUG. Native code writes to the file descriptor, where
+    `contextlib.redirect_stderr` has no say.
     """
     try:
         original = os.dup(_STDERR)
@@ -24,16 +27,21 @@ def native_stderr():
     with tempfile.TemporaryFile() as sink:
         _flush()
         os.dup2(sink.fileno(), _STDERR)
+        failed = True
         try:
             yield
+            failed = False
         finally:
             _flush()
             os.dup2(original, _STDERR)
             os.close(original)
             sink.seek(0)
-            rest = b"".join(line for line in sink if not _CHATTER.match(line))
-            if rest:
-                os.write(_STDERR, rest)
+            text = sink.read()
+            if failed:
+                logging.getLogger(__name__).debug("%s", text.decode(errors="replace"))
+            else:
+                lines = text.splitlines(keepends=True)
+                os.write(_STDERR, b"".join(line for line in lines if not _CHATTER.match(line)))
 
 
 def _flush():

@@ -1,6 +1,8 @@
 """Write the endpoints of a VAE as a TensorFlow SavedModel."""
 
+import contextlib
 import errno
+import io
 import os
 
 import keras
@@ -38,7 +40,8 @@ def write(vae, path, batch_size=None):
         # Traced here, so that what goes wrong below is the disk's fault.
         archive.add_endpoint(name, function, signature).get_concrete_function()
     try:
-        with quiet.native_stderr():
+        # Older versions of Keras announce the file whatever `verbose` says.
+        with quiet.native_stderr(), contextlib.redirect_stdout(io.StringIO()):
             archive.write_out(str(path), verbose=False)
     except tf.errors.OpError as error:
         code = _ERRNO.get(type(error), errno.EIO)

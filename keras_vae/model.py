@@ -9,7 +9,7 @@ from keras_vae.callbacks import complete
 from keras_vae.checks import integer, message, number
 from keras_vae.objectives import Terms
 from keras_vae.registry import register
-from keras_vae.shapes import check_networks, event_shape_of
+from keras_vae.shapes import as_network, check_networks, event_shape_of
 
 _GENERATE_CHUNK = 512
 
@@ -64,14 +64,15 @@ class VAE(keras.Model):
     ):
         # Inputs stay float32 under a mixed policy: the likelihood reads them.
         super().__init__(autocast=False, **kwargs)
-        self.encoder = _network("encoder", encoder)
-        self.decoder = _network("decoder", decoder)
+        self.encoder = as_network("encoder", encoder)
+        self.decoder = as_network("decoder", decoder)
         self.likelihood = likelihoods.get(likelihood)
         self.prior = priors.get(prior)
         self.objective = objectives.get(objective)
         self.posterior = posteriors.get(posterior)
         self.seed = None if seed is None else integer("seed", seed, -(2**63))
         self._noise_seed = random.fresh_seed() if seed is None else self.seed
+        self._call_noise = keras.random.SeedGenerator(self._noise_seed % 2**31)
         self._trackers = [
             keras.metrics.Mean(name=name) for name in ("loss", "reconstruction_loss", "kl_loss")
         ]
@@ -93,17 +94,20 @@ class VAE(keras.Model):
         posterior = self.encode(inputs, training=training)
         if not training:
             return self.decode(self.posterior.embed(posterior))
-        noise = self._training_noise(ops.shape(inputs)[0], step=0)
+        shape = (1, *ops.shape(posterior.z_mean))
+        noise = keras.random.normal(shape, dtype="float32", seed=self._call_noise)
         z, _ = self.posterior.sample(posterior, noise)
         return self.likelihood.mean(self._params(z, training=True))[0]
 
     def encode(self, x, training=False):
         """Return q(z|x): `Posterior(z_mean, z_log_var)`, each `(B, D)` float32."""
+        x = ops.convert_to_tensor(x, "float32")
         return self.posterior.parameters(self.encoder(x, training=training))
 
     def decode(self, z):
         """Return the mean of p(x|z), `(B, *event)`, for z `(B, D)`."""
-        return self.likelihood.mean(ops.cast(self.decoder(z, training=False), "float32"))
+        params = self.decoder(ops.convert_to_tensor(z, "float32"), training=False)
+        return self.likelihood.mean(ops.cast(params, "float32"))
 
     def embed(self, x):
         """Return the centre of q(z|x), `(B, D)`."""
@@ -164,21 +168,22 @@ class VAE(keras.Model):
         """Return the `Terms` of x for row seeds `(B,)` and indices of draws `(K,)`, compiled."""
         return self.terms(x, random.normals(seeds, self.latent_dim, samples))
 
-    def compile(self, optimizer="adam", loss=None, *, metrics=None, jit_compile="auto", **kwargs):
-        """Configure training as `keras.Model.compile` does, but for `loss` and `metrics`.
+    def compile(self, optimizer="adam", loss=None, *, jit_compile="auto", **kwargs):
+        """Configure training as `keras.Model.compile` does, but for losses and metrics.
 
         Args:
             optimizer: str or `keras.optimizers.Optimizer`.
-            loss: must be None: the likelihood and the objective are the loss.
-            metrics: must be None.
+            loss: must be None, as `metrics` and their weights: likelihood, prior and objective
+                are the loss.
             jit_compile: bool or "auto", which means XLA on accelerators only: on a CPU it was
                 measured to be slower for convolutions.
             **kwargs: Keras's own.
 
         Raises:
-            ValueError: if `loss` or `metrics` is given.
+            ValueError: if a loss or metrics are given.
         """
-        for name, value in (("loss", loss), ("metrics", metrics)):
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            value = loss if name == "loss" else kwargs.get(name)
             if value is not None:
                 raise ValueError(
                     message(
@@ -275,20 +280,6 @@ class VAE(keras.Model):
         for tracker, value in zip(self._trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self._trackers}
-
-
-def _network(name, value):
-    if isinstance(value, dict):
-        value = keras.saving.deserialize_keras_object(value)
-    if not isinstance(value, keras.Layer):
-        raise ValueError(
-            message(
-                f"`{name}` must be a Keras model",
-                f"{name}={value!r}",
-                f"Build one with keras_vae.networks.conv_{name} or your own keras.Model.",
-            )
-        )
-    return value
 
 
 def _weigh(per_example, sample_weight):

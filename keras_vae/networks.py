@@ -165,11 +165,13 @@ def conv_decoder(
             3,
             strides=2,
             padding="same",
-            # Doubling gives an even side; one less gives the odd one.
-            output_padding=tuple(1 - side % 2 for side in size),
             activation=activation,
             kernel_initializer=initializers.next(),
         )(x)
+        # Doubling gives even sides; the odd ones are a pixel less.
+        excess = tuple((0, side % 2) for side in size)
+        if excess != ((0, 0), (0, 0)):
+            x = layers.Cropping2D(excess)(x)
     shape = _params_shape(image_shape, params_per_channel)
     bias = np.zeros(shape) if output_bias is None else np.broadcast_to(output_bias, shape)
     x = layers.Conv2DTranspose(

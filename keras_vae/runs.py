@@ -90,9 +90,11 @@ class Run:
         return np.stack([_example(test, integer("place", place, 0)) for place in places])
 
     def write_metrics(self, metrics):
-        """Replace `metrics.json`, and the numbers in the model card."""
+        """Replace `metrics.json`, and the numbers in the model card if there is one."""
         write_json(self.path / METRICS, metrics)
-        write_text(self.path / CARD, model_card(self.path.name, self.config, metrics))
+        if (self.path / CARD).exists():
+            name = self.path.resolve().name
+            write_text(self.path / CARD, model_card(name, self.config, metrics))
 
 
 def load(path):
@@ -163,7 +165,8 @@ def create(path, config, overwrite=False):
 
     Args:
         path: str or `pathlib.Path`.
-        config: dict, the sections `data`, `model` and `training`, and the `seed`.
+        config: dict, the sections `data`, `model` and `training`, and the `seed`; what changes in
+            the run's `config` until the end is written too.
         overwrite: bool, whether a run at `path` is replaced.
 
     Raises:
@@ -171,11 +174,10 @@ def create(path, config, overwrite=False):
     """
     check_target(path, overwrite)
     with replacing_folder(path) as partial:
-        config = {"format": FORMAT, "format_version": FORMAT_VERSION, **config}
-        write_json(partial / CONFIG, config)
-        run = Run(partial, config)
+        run = Run(partial, {"format": FORMAT, "format_version": FORMAT_VERSION, **config})
         yield run
-        card = model_card(pathlib.Path(path).name, config, run.metrics)
+        write_json(partial / CONFIG, run.config)
+        card = model_card(pathlib.Path(path).name, run.config, run.metrics)
         write_text(partial / CARD, card)
 
 

@@ -5,6 +5,29 @@ import keras
 from keras_vae.checks import message
 
 
+def as_network(name, value):
+    """Return the Keras model that `value` is, or is the config of.
+
+    Args:
+        name: str, "encoder" or "decoder", for the error.
+        value: `keras.Model`, or a Keras config (dict).
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    if not isinstance(value, keras.Layer):
+        raise ValueError(
+            message(
+                f"`{name}` must be a Keras model",
+                f"{name}={value!r}",
+                f"Build one with keras_vae.networks.conv_{name}, or your own keras.Model.",
+            )
+        )
+    return value
+
+
 def event_shape_of(encoder):
     """Return the shape of one example that the encoder takes, or None if it is not known yet."""
     shape = _input_shape(encoder)

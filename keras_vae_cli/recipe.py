@@ -10,7 +10,7 @@ import numpy as np
 import keras_vae as kv
 from keras_vae.callbacks import NAN_CAUSES, StopOnNaN
 
-_MIN_EPOCHS, _MIN_STEPS = 10, 2000
+_MIN_EPOCHS, _MIN_STEPS = 10, 1000
 _METRIC_SAMPLES = 16
 _PICTURES = 20
 _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
@@ -30,6 +30,14 @@ def prepare(source, load_options, options, progress):
     load_options = {**load_options, "shuffle_seed": options["seed"]}
     data = kv.data.load(source, **load_options, progress=progress)
     load_options["source"] = data.location
+    if data.test is None:
+        raise ValueError(
+            kv.checks.message(
+                "`test_fraction` must be > 0 for a source without a test part",
+                f"test_fraction={load_options['test_fraction']}",
+                "A run is judged by images that it was not trained on.",
+            )
+        )
     steps_per_epoch = math.ceil(data.num_train / data.batch_size)
     if options["epochs"] is None:
         options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
@@ -137,21 +145,20 @@ class Session:
         self.nan_epoch = guard.stopped_epoch
 
     def write(self, run, progress):
-        """Write model, history, and what is left undone after Ctrl-C: metrics and pictures."""
-        history = self._history.history
+        """Write the model and its history, and unless Ctrl-C is pressed metrics and pictures."""
+        history, seed = self._history.history, self._options["seed"]
         kv.runs.write_model(run, self.vae, history)
-        if self.interrupted:
-            return
-        metrics = kv.evaluation.evaluate(
-            self.vae,
-            self.data.test,
-            _METRIC_SAMPLES,
-            seed=self._options["seed"],
-            progress=progress,
-        )
-        run.write_metrics(metrics)
-        images = first_images(self.data.test, _PICTURES)
-        kv.runs.write_pictures(run, self.vae, history, images, seed=self._options["seed"])
+        if not self.interrupted:
+            try:
+                metrics = kv.evaluation.evaluate(
+                    self.vae, self.data.test, _METRIC_SAMPLES, seed=seed, progress=progress
+                )
+                run.write_metrics(metrics)
+                images = first_images(self.data.test, _PICTURES)
+                kv.runs.write_pictures(run, self.vae, history, images, seed)
+            except KeyboardInterrupt:
+                self.interrupted = True
+        run.config.update(self.config)
 
 
 def first_images(dataset, count):

@@ -39,7 +39,7 @@ class ImageSize(click.ParamType):
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
-    help="Passes over the data.  [default: 10, or as many as give 2000 steps]",
+    help="Passes over the data.  [default: 10, or as many as give 1000 steps]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")

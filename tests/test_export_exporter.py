@@ -56,9 +56,12 @@ class Forgetful(keras.layers.Layer):
         return {key: value for key, value in super().get_config().items() if key != "shift"}
 
 
-class Unregistered(keras.layers.Layer):
-    def call(self, inputs):
-        return inputs * 1.0
+def unregistered():
+    class Unregistered(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * 1.0
+
+    return Unregistered()
 
 
 @keras.saving.register_keras_serializable("test_export")
@@ -107,8 +110,11 @@ def test_a_new_version_stands_beside_the_earlier_ones(trained_vae, earlier):
     after = contents(folder)
     assert {name: after[name] for name in before} == before
     assert sorted(path.name for path in folder.iterdir()) == ["saved_model", "tflite"]
-    weights = folder / "saved_model/10/variables/variables.data-00000-of-00001"
-    assert weights.stat().st_size < 1.2 * 4 * trained_vae.count_params() + 8000
+    variables = tf.train.list_variables(str(result.path / "variables/variables"))
+    shapes = [tuple(shape) for name, shape in variables if name.endswith("VARIABLE_VALUE")]
+    networks = (trained_vae.encoder, trained_vae.decoder)
+    expected = [tuple(weight.shape) for network in networks for weight in network.weights]
+    assert sorted(shapes) == sorted(expected)
 
 
 def test_the_results_say_what_was_written(trained_vae, tmp_path):
@@ -153,7 +159,7 @@ def test_a_mixed_precision_vae_is_exported_in_float32(policy, tmp_path, make_vae
     ("layer", "error", "words"),
     [
         (lambda: Forgetful(shift=3.0), VerificationError, "get_config must leave something out"),
-        (Unregistered, ValueError, "cannot be rebuilt.*Unregistered.*register_keras_serializable"),
+        (unregistered, ValueError, "cannot be rebuilt.*Unregistered.*register_keras_serializable"),
         (Stubborn, ValueError, "half precision in .*stubborn"),
     ],
 )
@@ -190,7 +196,7 @@ def test_an_operator_that_tflite_lacks_is_named_with_its_layer(tmp_path, capfd):
         export(vae, tmp_path / "exported", formats=("saved_model", "tflite"))
     assert len(str(caught.value)) < 400
     assert contents(tmp_path) == {}
-    assert "I0000" not in capfd.readouterr().err
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_model_whose_weights_are_nan_is_refused(tmp_path, make_vae):

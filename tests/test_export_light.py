@@ -1,6 +1,7 @@
 """What needs neither TensorFlow nor Keras: row seeds, pictures, the table of formats, imports."""
 
 import errno
+import logging
 import os
 import resource
 
@@ -147,12 +148,21 @@ def test_an_unknown_format_is_refused_with_the_close_names(names, words):
 
 
 def test_chatter_is_held_back_and_all_else_let_through(capfd):
-    with pytest.raises(RuntimeError), quiet.native_stderr():
+    with quiet.native_stderr():
         os.write(2, b"I0000 00:00:1.2   3 loader.cc:1] Reading\n")
         os.write(2, b"INFO: Created a delegate.\nE0000 00:00:1.2  3 a.cc:1] Broken\n")
-        raise RuntimeError
     os.write(2, b"I0000 afterwards\n")
     assert capfd.readouterr().err == "E0000 00:00:1.2  3 a.cc:1] Broken\nI0000 afterwards\n"
+
+
+def test_what_comes_with_an_exception_goes_to_the_log(capfd, caplog):
+    caplog.set_level(logging.DEBUG, "export.quiet")
+    with pytest.raises(RuntimeError), quiet.native_stderr():
+        os.write(2, b"E0000 00:00:1.2  3 a.cc:1] Broken\n")
+        raise RuntimeError
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "afterwards\n"
+    assert "a.cc:1] Broken" in caplog.text
 
 
 def test_importing_brings_nothing_heavy(run_python):

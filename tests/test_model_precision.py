@@ -19,14 +19,14 @@ def assert_all_equal(values, expected):
 
 @pytest.fixture(scope="module")
 def float32_history(make_vae, images):
-    return make_vae().fit(images, epochs=20, batch_size=20, shuffle=False, verbose=0).history
+    return make_vae().fit(images, epochs=15, batch_size=20, shuffle=False, verbose=0).history
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_as_float32_does(policy, make_vae, images, float32_history):
     keras.config.set_dtype_policy(policy)
     vae = make_vae()
-    history = vae.fit(images, epochs=20, batch_size=20, shuffle=False, verbose=0).history
+    history = vae.fit(images, epochs=15, batch_size=20, shuffle=False, verbose=0).history
     assert vae.encoder.get_layer("z_mean").compute_dtype == policy.removeprefix("mixed_")
     # Early on only the rounding of the networks differs; later the paths may part.
     np.testing.assert_allclose(history["loss"][:2], float32_history["loss"][:2], rtol=0.005)
@@ -87,9 +87,15 @@ def poisoned(images):
     return images
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("cause", ["rate", "data"])
-@pytest.mark.parametrize("already_trained", [False, True], ids=["fresh", "trained"])
+@pytest.mark.parametrize(
+    ("cause", "optimizer", "already_trained"),
+    [
+        ("rate", "sgd", False),
+        ("rate", "adam", True),
+        ("data", "sgd", True),
+        ("data", "adam", False),
+    ],
+)
 def test_training_that_turns_nan_stops_and_goes_back_to_the_last_good_weights(
     cause, optimizer, already_trained, make_vae, images
 ):
@@ -126,7 +132,7 @@ def test_a_learning_rate_of_a_billion_leaves_finite_weights(optimizer, make_vae,
     )
     with pytest.warns(RuntimeWarning, match="Training stopped"):
         history = vae.fit(images, batch_size=20, epochs=50, callbacks=[keep], verbose=0).history
-    assert np.isfinite(history["loss"][:-1]).all() and not np.isfinite(history["loss"][-1])
+    assert np.isfinite(history["loss"][:-1]).all() and len(history["loss"]) < 50
     assert_all_equal(vae.get_weights(), kept[-2])
     assert all(np.isfinite(value).all() for value in values_of(vae))
 

@@ -29,6 +29,7 @@ def forms(x):
         "dataset_x": (dataset_of(x),),
         "dataset_tuple_x": (dataset_of(x).map(lambda x: (x,)),),
         "dataset_x_y": (dataset_of(x, y),),
+        "dataset_float64": (dataset_of(x.astype("float64")),),
         "dataset_x_y_weight": (dataset_of(x, y, weight),),
         "generator": (((x[start : start + 20],) for start in (0, 20)),),
     }
@@ -51,13 +52,19 @@ def test_every_form_of_data_trains_alike(form, make_vae, images, expected_histor
     assert set(history) == KEYS
 
 
+@pytest.fixture(scope="module")
+def still_vae(make_vae):
+    """A VAE that training does not change."""
+    return make_vae(optimizer=keras.optimizers.SGD(0.0))
+
+
 @pytest.mark.parametrize("form", [f for f in forms(np.zeros((1, 1))) if f != "generator"])
-def test_every_form_of_validation_data_gives_the_elbo_of_the_weights(form, make_vae, images):
-    vae = make_vae()
+def test_every_form_of_validation_data_gives_the_elbo_of_the_weights(form, still_vae, images):
     data = forms(images)[form]
     data = data[0] if len(data) == 1 else data
-    history = vae.fit(images, validation_data=data, **ROWS).history
-    assert history["val_loss"][0] == pytest.approx(-vae.elbo(images, seed=2).mean(), rel=1e-5)
+    history = still_vae.fit(images, validation_data=data, **ROWS).history
+    expected = -still_vae.elbo(images, seed=2).mean()
+    assert history["val_loss"][0] == pytest.approx(expected, rel=1e-5)
     assert set(history) == KEYS | {f"val_{name}" for name in KEYS}
 
 
@@ -68,25 +75,25 @@ def test_loss_is_the_sum_of_its_parts_and_falls(make_vae, images):
     assert history["loss"][-1] < history["loss"][0] - 2
 
 
-def test_history_averages_over_examples_not_batches(make_vae, images):
-    """At rate 0 the steps of 30 and 10 rows see the noise of their step."""
-    vae = make_vae(optimizer=keras.optimizers.SGD(0.0))
+def test_history_averages_over_examples_not_batches(still_vae, images):
     losses = []
+    still_vae.optimizer.iterations.assign(0)
     for part in (images[:30], images[30:]):
-        vae.reset_metrics()
-        losses.append(vae.train_on_batch(part, return_dict=True)["loss"])
-    again = make_vae(optimizer=keras.optimizers.SGD(0.0))
-    history = again.fit(images, batch_size=30, shuffle=False, verbose=0).history
+        still_vae.reset_metrics()
+        losses.append(still_vae.train_on_batch(part, return_dict=True)["loss"])
+    still_vae.optimizer.iterations.assign(0)
+    history = still_vae.fit(images, batch_size=30, shuffle=False, verbose=0).history
     assert history["loss"][0] == pytest.approx(0.75 * losses[0] + 0.25 * losses[1], rel=1e-5)
 
 
-def test_trackers_begin_each_epoch_anew(make_vae, images):
-    """At rate 0 an epoch is a step, whose loss depends on its noise alone."""
-    vae = make_vae(optimizer=keras.optimizers.SGD(0.0))
-    losses = vae.fit(images, batch_size=40, epochs=3, shuffle=False, verbose=0).history["loss"]
+def test_trackers_begin_each_epoch_anew(still_vae, images):
+    """An epoch is a step here, whose loss depends on its noise alone."""
+    still_vae.optimizer.iterations.assign(0)
+    options = {"batch_size": 40, "shuffle": False, "verbose": 0}
+    losses = still_vae.fit(images, epochs=3, **options).history["loss"]
     for step, loss in enumerate(losses):
-        vae.optimizer.iterations.assign(step)
-        alone = vae.fit(images, batch_size=40, shuffle=False, verbose=0).history["loss"]
+        still_vae.optimizer.iterations.assign(step)
+        alone = still_vae.fit(images, **options).history["loss"]
         assert alone == [pytest.approx(loss, rel=1e-6)]
     assert len(set(losses)) == 3
 
@@ -102,12 +109,7 @@ def test_the_same_seeds_give_the_same_history_and_weights_bit_for_bit(make_vae, 
     assert runs[0][0]["loss"] != runs[2][0]["loss"]
 
 
-def test_another_seed_of_the_networks_gives_another_history(make_vae, images):
-    first, second = (make_vae(s).fit(images, **ROWS).history["loss"] for s in (0, 5))
-    assert abs(first[0] - second[0]) > 1e-3
-
-
-@pytest.mark.parametrize("seed", [-1, -(2**63), 2**63 - 1])
+@pytest.mark.parametrize("seed", [-(2**63), 2**63 - 1])
 def test_seeds_of_64_bits_train_and_evaluate(seed, make_vae, images):
     vae = make_vae(seed=seed)
     history = vae.fit(images, validation_data=images, **ROWS).history
@@ -120,25 +122,13 @@ def test_a_seed_that_is_no_64_bit_integer_is_refused(seed, make_vae):
         make_vae(seed=seed)
 
 
-@pytest.mark.parametrize(
-    "options", [{"steps_per_execution": 2}, {"run_eagerly": True}, {"jit_compile": False}], ids=str
-)
+@pytest.mark.parametrize("options", [{"steps_per_execution": 4}, {"run_eagerly": True}], ids=str)
 def test_compile_options_change_no_weight(options, make_vae, images):
     expected, vae = make_vae(), make_vae(compile_options=options)
     for model in (expected, vae):
         model.fit(images, batch_size=10, epochs=2, shuffle=False, verbose=0)
     for value, target in zip(vae.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(value, target, atol=1e-6)
-
-
-def test_xla_reaches_the_same_loss(make_vae, images):
-    many = np.tile(images, (30, 1, 1, 1))
-    losses = []
-    for jit_compile in (False, True):
-        vae = make_vae(compile_options={"jit_compile": jit_compile})
-        vae.fit(many, epochs=2, batch_size=40, shuffle=False, verbose=0)
-        losses.append(-vae.elbo(images, 20, seed=0).mean())
-    assert losses[0] == pytest.approx(losses[1], abs=0.3)
 
 
 def test_gradient_accumulation_takes_the_mean_of_its_steps(make_vae, images):
@@ -165,9 +155,9 @@ def test_early_stopping_watches_val_loss_and_restores_the_best(make_vae, images)
     stop = keras.callbacks.EarlyStopping(
         "val_loss", patience=1, min_delta=0.02, restore_best_weights=True
     )
-    vae = make_vae(optimizer=keras.optimizers.Adam(0.3))
-    history = vae.fit(images, epochs=200, validation_data=images, callbacks=[stop], **ROWS).history
-    assert 2 <= len(history["val_loss"]) < 200
+    vae = make_vae(optimizer=keras.optimizers.Adam(0.5))
+    history = vae.fit(images, epochs=100, validation_data=images, callbacks=[stop], **ROWS).history
+    assert 2 <= len(history["val_loss"]) < 100
     assert stop.best == pytest.approx(-vae.elbo(images, seed=2).mean(), rel=1e-5)
 
 
@@ -176,26 +166,26 @@ def test_a_checkpoint_holds_the_epoch_of_the_best_val_loss(make_vae, images, tmp
     checkpoint = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
     vae = make_vae(optimizer=keras.optimizers.Adam(0.5))
     history = vae.fit(
-        images, epochs=8, validation_data=images, callbacks=checkpoint, **ROWS
+        images, epochs=4, validation_data=images, callbacks=checkpoint, **ROWS
     ).history
     restored = keras.models.load_model(path)
     result = restored.evaluate(images, verbose=0, return_dict=True)["loss"]
     assert result == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
-@pytest.mark.parametrize("argument", [{"loss": "mse"}, {"metrics": ["mae"]}], ids=str)
+@pytest.mark.parametrize(
+    "argument", [{"loss": "mse"}, {"metrics": ["mae"]}, {"weighted_metrics": ["mae"]}], ids=str
+)
 def test_compiling_with_a_loss_or_metrics_is_refused_with_the_reason(argument, make_vae):
     (name,) = argument
     with pytest.raises(ValueError, match=f"compile\\({name}=.*negative ELBO.*Received: {name}="):
         make_vae(compile_options=argument)
 
 
-def test_sample_weights_weigh_the_validation_loss_too(make_vae, images):
-    vae = make_vae()
+def test_sample_weights_weigh_the_validation_loss_too(still_vae, images):
     weight = np.linspace(0, 2, 40, dtype="float32")
-    vae.compile(vae.optimizer)
-    elbo = vae.elbo(images, seed=2)
-    result = vae.evaluate(images, np.zeros(40), sample_weight=weight, verbose=0, return_dict=True)
+    elbo = still_vae.elbo(images, seed=2)
+    result = still_vae.evaluate(dataset_of(images, weight, weight), verbose=0, return_dict=True)
     assert result["loss"] == pytest.approx(-(weight * elbo).mean(), rel=1e-5)
     unweighted = result["reconstruction_loss"] + result["kl_loss"]
     assert unweighted == pytest.approx(-elbo.mean(), rel=1e-5)

@@ -77,8 +77,11 @@ def x():
     return (np.random.default_rng(8).random((7, PIXELS)) < 0.5).astype("float32")
 
 
-@pytest.mark.parametrize("latent_dim", [1, 2])
-@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize(
+    ("latent_dim", "options"),
+    [(1, {}), (2, {}), (1, {"run_eagerly": True}), (2, {"jit_compile": True})],
+    ids=str,
+)
 def test_three_steps_equal_the_hand_written_gradient(latent_dim, options, x):
     weights = initial_weights(latent_dim)
     vae, layers = linear_vae(latent_dim, weights)

@@ -1,0 +1,52 @@
+"""Every example in a docstring of the package gives what it says."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import keras_vae
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_vae.__path__, "keras_vae."))
+
+
+def load(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"{name} does not import here: {error}")
+
+
+@pytest.mark.parametrize("name", ["keras_vae", *MODULES])
+def test_the_examples_give_what_they_say(name):
+    report = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(load(name)):
+        runner.run(test, out=report.append)
+    assert runner.failures == 0, "".join(report)
+
+
+@pytest.mark.parametrize("name", ["keras_vae", *MODULES])
+def test_public_classes_and_functions_say_what_they_are(name):
+    module = load(name)
+    public = [
+        value
+        for key, value in vars(module).items()
+        if not key.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == module.__name__
+    ]
+    silent = [
+        getattr(value, "__qualname__", name)
+        for value in (module, *public)
+        if not (value.__doc__ or "").strip()
+    ]
+    assert not silent
+
+
+def test_there_are_examples_to_run():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    tests = [test for name in MODULES for test in finder.find(load(name)) if test.examples]
+    assert {"keras_vae.model.VAE", "keras_vae.random.normals"} <= {test.name for test in tests}
