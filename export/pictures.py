@@ -10,7 +10,8 @@ import numpy as np
 
 from export.errors import message
 
-_GAP = 1
+_GAP = 2
+_CELL_PIXELS = 56
 _WHITE = 255
 
 
@@ -32,7 +33,7 @@ def save(images, path):
 
 
 def save_grid(images, path, columns=None):
-    """Write images side by side as one PNG file, whole or not at all.
+    """Write images side by side as one PNG file, whole or not at all; small ones are enlarged.
 
     Args:
         images: float array `(B, H, W, C)` with C of 1 or 3, or `(B, H, W)`; values outside
@@ -49,10 +50,14 @@ def save_grid(images, path, columns=None):
     count, height, width, channels = pixels.shape
     columns = math.ceil(math.sqrt(count)) if columns is None else columns
     rows = math.ceil(count / columns)
-    size = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, channels)
+    zoom = max(1, _CELL_PIXELS // max(height, width))
+    pixels = pixels.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    height, width = height * zoom, width * zoom
+    size = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels)
     grid = np.full(size, _WHITE, np.uint8)
     for index, image in enumerate(pixels):
-        top, left = index // columns * (height + _GAP), index % columns * (width + _GAP)
+        top = _GAP + index // columns * (height + _GAP)
+        left = _GAP + index % columns * (width + _GAP)
         grid[top : top + height, left : left + width] = image
     with _replacing(path) as file:
         Image.fromarray(grid[..., 0] if channels == 1 else grid).save(file, format="PNG")

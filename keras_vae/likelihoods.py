@@ -3,6 +3,7 @@
 import abc
 import math
 
+import keras
 from keras import ops
 
 from keras_vae import checks, random
@@ -137,7 +138,9 @@ class Gaussian(Likelihood):
         self.params_per_channel = 2 if scale == "per_element" else 1
         self.log_var = None
         if scale == "learned":
-            self.log_var = self.add_weight(name="log_var", shape=(), initializer="zeros")
+            # Near the spread of pixels in [0, 1]: from 1 on, thousands of steps would be spent shrinking.
+            start = keras.initializers.Constant(2.0 * math.log(0.25))
+            self.log_var = self.add_weight(name="log_var", shape=(), initializer=start)
 
     def log_prob(self, x, params):
         mean, log_var = self._mean_and_log_var(params)

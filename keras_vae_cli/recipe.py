@@ -1,5 +1,6 @@
 """How the command line builds, trains and describes a VAE. Imported when a command runs."""
 
+import contextlib
 import importlib.metadata
 import math
 import warnings
@@ -18,9 +19,10 @@ _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
 
 def check(options):
     """Raise `ValueError` for options of the model that are out of range, before data is read."""
+    kv.checks.choice("likelihood", options["likelihood"], ("auto", *kv.likelihoods.NAMES))
+    _likelihood(options)
     kv.checks.integer("latent_dim", options["latent_dim"], 1)
     kv.checks.number("learning_rate", options["learning_rate"], above=0)
-    kv.likelihoods.get(options["likelihood"])
     kv.priors.get(options["prior"])
     _objective(options, steps_per_epoch=1)
 
@@ -38,6 +40,9 @@ def prepare(source, load_options, options, progress):
                 "A run is judged by images that it was not trained on.",
             )
         )
+    if options["likelihood"] == "auto":
+        # Grey pixels under a Bernoulli would give a cross-entropy, no likelihood.
+        options["likelihood"] = "bernoulli" if data.is_binary else "gaussian"
     steps_per_epoch = math.ceil(data.num_train / data.batch_size)
     if options["epochs"] is None:
         options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
@@ -57,7 +62,7 @@ def build(data, options, steps_per_epoch):
         "conv": (kv.networks.conv_encoder, kv.networks.conv_decoder),
         "mlp": (kv.networks.mlp_encoder, kv.networks.mlp_decoder),
     }[options["network"]]
-    likelihood = kv.likelihoods.get(options["likelihood"])
+    likelihood = _likelihood(options)
     vae = kv.VAE(
         encoder=encoder(data.image_shape, options["latent_dim"], seed=seed),
         decoder=decoder(
@@ -74,6 +79,15 @@ def build(data, options, steps_per_epoch):
     )
     vae.compile(optimizer=keras.optimizers.Adam(options["learning_rate"]))
     return vae
+
+
+def _likelihood(options):
+    if options["likelihood"] not in ("auto", "gaussian"):
+        return kv.likelihoods.get(options["likelihood"])
+    scale = options["scale"]
+    with contextlib.suppress(ValueError):
+        scale = float(scale)
+    return kv.likelihoods.Gaussian(scale)
 
 
 def _objective(options, steps_per_epoch):

@@ -45,7 +45,18 @@ class ImageSize(click.ParamType):
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
 @click.option("--latent-dim", type=int, default=16, show_default=True)
 @click.option("--network", type=click.Choice(["conv", "mlp"]), default="conv", show_default=True)
-@click.option("--likelihood", default="bernoulli", show_default=True, help="Or gaussian.")
+@click.option(
+    "--likelihood",
+    default="auto",
+    show_default=True,
+    help="bernoulli or gaussian; auto takes bernoulli for pixels of 0 and 1, else gaussian.",
+)
+@click.option(
+    "--scale",
+    default="learned",
+    show_default=True,
+    help="Of a gaussian: learned, per_element or a number.",
+)
 @click.option("--prior", default="standard_normal", show_default=True)
 @click.option("--objective", default="elbo", show_default=True)
 @click.option("--beta", type=float, default=1.0, show_default=True, help="Weight of the KL.")

@@ -23,6 +23,11 @@ FILES = {
 }
 
 
+def levels(image):
+    """Return a grey image as the levels that a picture shows, before rounding."""
+    return np.clip(np.asarray(image)[..., 0], 0, 1) * 255
+
+
 def test_train_writes_all_files_of_a_run_and_no_others(trained_run):
     assert {path.name for path in trained_run.iterdir()} >= FILES
     assert not list(trained_run.parent.glob(".partial*"))
@@ -70,8 +75,38 @@ def test_evaluate_writes_what_the_package_computes(command_line, trained_run):
     assert metrics["nll"] == pytest.approx(nll.mean(), rel=1e-6)
     error = nll.std(ddof=1) / np.sqrt(len(nll))
     assert metrics["nll_standard_error"] == pytest.approx(error, rel=1e-6)
-    assert "grey" in metrics["note"] and metrics["note"] in outcome.out
+    assert "note" not in metrics and "bits_per_dim" not in metrics
     assert f"{metrics['nll']:.2f}" in (trained_run / "README.md").read_text()
+
+
+def test_grey_pixels_under_a_bernoulli_are_said_to_be_no_likelihood(command_line, tmp_path):
+    run = tmp_path / "run"
+    options = ("--epochs", 1, "--network", "mlp", "--quiet", "--likelihood", "bernoulli")
+    assert command_line("train", "digits", "--out", run, *options).status == 0
+    outcome = command_line("evaluate", run, "--num-samples", 2, "--quiet")
+    assert "Note: The pixels are grey" in outcome.out
+    assert "The pixels are grey" in (run / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "scale"),
+    [
+        (("--binarize", "threshold"), "Bernoulli", None),
+        ((), "Gaussian", "learned"),
+        (("--scale", "0.5"), "Gaussian", 0.5),
+        (("--likelihood", "gaussian", "--scale", "per_element"), "Gaussian", "per_element"),
+    ],
+)
+def test_the_likelihood_follows_the_pixels_or_the_option(
+    command_line, tmp_path, options, name, scale
+):
+    run = tmp_path / "run"
+    fixed = ("--epochs", 1, "--network", "mlp", "--quiet", "--latent-dim", 2)
+    outcome = command_line("train", "digits", "--out", run, *fixed, *options)
+    assert outcome.status == 0, outcome.err
+    likelihood = runs.load(run).vae.likelihood
+    assert type(likelihood).__name__ == name and getattr(likelihood, "scale", None) == scale
+    assert runs.load(run).config["model"]["likelihood"] == name.lower()
 
 
 def test_generate_writes_arrays_that_equal_the_models(command_line, trained_run, tmp_path):
@@ -89,7 +124,7 @@ def test_generate_writes_a_grid_of_the_images(command_line, trained_run, tmp_pat
     images = np.asarray(runs.load(trained_run).vae.generate(4, seed=9))
     zoom = (grid.shape[0] - 6) // 2 // 8
     first = grid[2 : 2 + 8 * zoom : zoom, 2 : 2 + 8 * zoom : zoom]
-    np.testing.assert_allclose(first, images[0, ..., 0] * 255, atol=0.51)
+    np.testing.assert_allclose(first, levels(images[0]), atol=0.51)
 
 
 def test_reconstruct_puts_each_image_above_its_reconstruction(command_line, trained_run, tmp_path):
@@ -105,7 +140,7 @@ def test_reconstruct_puts_each_image_above_its_reconstruction(command_line, trai
     below = grid[4 + cell : 4 + 2 * cell : zoom, 2 : 2 + cell : zoom]
     np.testing.assert_array_equal(above, pixels)
     expected = runs.load(trained_run).vae.reconstruct(pixels[None, ..., None] / np.float32(255))
-    np.testing.assert_allclose(below, np.asarray(expected)[0, ..., 0] * 255, atol=0.51)
+    np.testing.assert_allclose(below, levels(expected[0]), atol=0.51)
 
 
 def test_interpolation_begins_and_ends_at_the_reconstructions(command_line, trained_run, tmp_path):
@@ -114,7 +149,7 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(command_line, trai
     options = ("--test-images", 3, 5, "--steps", 4, "--out", out)
     outcome = command_line("interpolate", trained_run, *options)
     assert outcome.status == 0, outcome.err
-    ends = np.asarray(run.vae.reconstruct(run.test_images((3, 5))))[..., 0] * 255
+    ends = [levels(image) for image in run.vae.reconstruct(run.test_images((3, 5)))]
     grid = np.asarray(Image.open(out))
     cell = grid.shape[0] - 4
     zoom = cell // 8

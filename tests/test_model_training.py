@@ -69,10 +69,10 @@ def test_every_form_of_validation_data_gives_the_elbo_of_the_weights(form, still
 
 
 def test_loss_is_the_sum_of_its_parts_and_falls(make_vae, images):
-    history = make_vae().fit(images, epochs=25, **ROWS).history
+    history = make_vae().fit(np.tile(images, (15, 1, 1, 1)), epochs=2, **ROWS).history
     total = np.add(history["reconstruction_loss"], history["kl_loss"])
     np.testing.assert_allclose(history["loss"], total, rtol=1e-5)
-    assert history["loss"][-1] < history["loss"][0] - 2
+    assert history["loss"][-1] < history["loss"][0] - 1
 
 
 def test_history_averages_over_examples_not_batches(still_vae, images):
@@ -102,7 +102,7 @@ def test_the_same_seeds_give_the_same_history_and_weights_bit_for_bit(make_vae, 
     runs = []
     for seed in (2, 2, 3):
         vae = make_vae(seed=seed)
-        history = vae.fit(images, epochs=3, validation_data=images, **ROWS).history
+        history = vae.fit(images, epochs=2, validation_data=images, **ROWS).history
         runs.append((history, np.concatenate([np.ravel(w) for w in vae.get_weights()])))
     assert runs[0][0] == runs[1][0]
     np.testing.assert_array_equal(runs[0][1], runs[1][1])

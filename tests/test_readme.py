@@ -1,5 +1,6 @@
-"""Every block of the README runs, as it stands there, in the order in which it stands there."""
+"""Every block of the README and every cell of the notebook runs, as and where it stands."""
 
+import json
 import os
 import re
 import subprocess
@@ -73,9 +74,16 @@ def test_the_commands_run_in_their_order(tmp_path):
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_the_mnist_commands_reach_what_the_table_says(tmp_path):
-    import json
-
     shell(blocks("bash", "mnist")[0], tmp_path)
     metrics = json.loads((tmp_path / "mnist-run" / "metrics.json").read_text())
     assert metrics["n"] == 10_000
     assert -metrics["elbo"] <= 100 and metrics["nll"] <= 95
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(run_python, tmp_path):
+    notebook = json.loads((ROOT / "colab" / "keras_vae_tour.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert cells[0].startswith("%pip install")
+    code = "import os; os.environ['EPOCHS'] = '1'; os.chdir({!r})\n{}\n{}"
+    check = "import numpy as np; np.testing.assert_allclose(images, vae.generate(64, seed=7), atol=1e-5)"
+    run_python(code.format(str(tmp_path), "\n".join(cells[1:]), check))
