@@ -31,18 +31,18 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.stopped_epoch = None
         optimizer = self.model.optimizer
-        if not optimizer.built:
+        if self.model.built and not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         self._good = self._values()
 
     def on_epoch_end(self, epoch, logs=None):
         values = self._values()
         losses = [(logs or {}).get(name, 0.0) for name in ("loss", "val_loss")]
-        if all(map(math.isfinite, losses)) and all(np.isfinite(value).all() for value in values):
+        if all(map(math.isfinite, losses)) and all(np.isfinite(value).all() for _, value in values):
             self._good = values
             return
         self.stopped_epoch = epoch
-        for variable, value in zip(self._variables(), self._good, strict=True):
+        for variable, value in self._good:
             variable.assign(value)
         self.model.stop_training = True
         warnings.warn(
@@ -55,11 +55,9 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self._good = None
 
-    def _variables(self):
-        return [*self.model.variables, *self.model.optimizer.variables]
-
     def _values(self):
-        return [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        return [(variable, keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 class SetEpoch(keras.callbacks.Callback):

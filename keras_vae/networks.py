@@ -193,7 +193,7 @@ def _posterior_head(x, latent_dim, initializers):
 
 def _check_shapes(image_shape, latent_dim):
     latent_dim = checks.integer("latent_dim", latent_dim, 1)
-    shape = tuple(image_shape)
+    shape = tuple(image_shape) if isinstance(image_shape, (list, tuple)) else ()
     if not shape or any(not isinstance(side, int) or side < 1 for side in shape):
         raise ValueError(
             checks.message(
@@ -205,10 +205,15 @@ def _check_shapes(image_shape, latent_dim):
 
 
 def _check_widths(name, widths):
-    widths = tuple(checks.integer(name, width, 1) for width in widths)
-    if not widths:
-        raise ValueError(checks.message(f"`{name}` must name at least one layer", f"{name}=()"))
-    return widths
+    if not isinstance(widths, (list, tuple)) or not widths:
+        raise ValueError(
+            checks.message(
+                f"`{name}` must be a tuple of integers >= 1, one for each layer",
+                f"{name}={widths!r}",
+                f"Write {name}=(64,) for a single layer.",
+            )
+        )
+    return tuple(checks.integer(name, width, 1) for width in widths)
 
 
 def _halvings(image_shape, filters):

@@ -24,7 +24,8 @@ class DiagonalGaussian(Part):
 
     >>> import numpy as np
     >>> q = DiagonalGaussian()
-    >>> z, log_qz = q.sample(Posterior(np.zeros((1, 2)), np.zeros((1, 2))), np.zeros((3, 1, 2)))
+    >>> zeros = np.zeros((1, 2), "float32")
+    >>> z, log_qz = q.sample(Posterior(zeros, zeros), np.zeros((3, 1, 2), "float32"))
     >>> z.shape, log_qz.shape
     (TensorShape([3, 1, 2]), TensorShape([3, 1]))
     """

@@ -11,6 +11,8 @@ import secrets
 import numpy as np
 from keras import ops
 
+from keras_vae import checks
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
@@ -60,7 +62,7 @@ def row_seeds(seed, num_rows, first_row=0):
 
     Example:
 
-    >>> row_seeds(7, 3)[1] == row_seeds(7, 1, first_row=1)[0]
+    >>> bool(row_seeds(7, 3)[1] == row_seeds(7, 1, first_row=1)[0])
     True
     """
     offset, stride = _spread(seed)
@@ -74,31 +76,42 @@ def row_seeds_at(seed, rows):
     return ops.cast(offset + stride * ops.cast(rows, "uint32"), "int32")
 
 
-def as_row_seeds(seed, num_rows, first_row=0):
+def as_row_seeds(seed, num_rows):
     """Return row seeds from what a user gives as `seed`.
 
     Args:
         seed: None (a fresh seed), an int, or a list or array of `num_rows` int32 row seeds.
         num_rows: int, the number of rows.
-        first_row: int, the index of the first row; an array is cut from there.
 
     Output shape:
         `(num_rows,)`, int32.
 
     Raises:
-        ValueError: if an array holds fewer rows than are asked for.
+        ValueError: if it is none of these.
     """
     if seed is None:
         seed = fresh_seed()
     if np.ndim(seed) == 0:
-        return row_seeds(int(seed), num_rows, first_row)
-    seeds = np.asarray(seed).astype(np.int32)[first_row : first_row + num_rows]
-    if seeds.shape != (num_rows,):
+        return row_seeds(check_seed(seed), num_rows)
+    seeds = np.asarray(seed)
+    if seeds.shape != (num_rows,) or seeds.dtype.kind not in "iu":
         raise ValueError(
-            f"`seed` must be an integer or one row seed for each of {first_row + num_rows} rows. "
-            f"Received: an array of shape {np.shape(seed)}."
+            checks.message(
+                f"`seed` must be an integer, or {num_rows} int32 row seeds",
+                f"an array of shape {seeds.shape} and type {seeds.dtype}",
+            )
         )
-    return seeds
+    return seeds.astype(np.int32)
+
+
+def check_seed(seed):
+    """Return `seed` as an int, or raise `ValueError` if it is no integer of 64 bits."""
+    expectation = "`seed` must be an integer of 64 bits"
+    if isinstance(seed, np.generic | np.ndarray):
+        seed = seed.item()
+    if not isinstance(seed, int) or isinstance(seed, bool) or not -(2**63) <= seed < 2**63:
+        raise ValueError(checks.message(expectation, f"seed={seed!r}"))
+    return seed
 
 
 def fresh_seed():

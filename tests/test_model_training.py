@@ -77,22 +77,22 @@ def test_loss_is_the_sum_of_its_parts_and_falls(make_vae, images):
 
 def test_history_averages_over_examples_not_batches(still_vae, images):
     losses = []
-    still_vae.optimizer.iterations.assign(0)
+    still_vae.step.assign(0)
     for part in (images[:30], images[30:]):
         still_vae.reset_metrics()
         losses.append(still_vae.train_on_batch(part, return_dict=True)["loss"])
-    still_vae.optimizer.iterations.assign(0)
+    still_vae.step.assign(0)
     history = still_vae.fit(images, batch_size=30, shuffle=False, verbose=0).history
     assert history["loss"][0] == pytest.approx(0.75 * losses[0] + 0.25 * losses[1], rel=1e-5)
 
 
 def test_trackers_begin_each_epoch_anew(still_vae, images):
     """An epoch is a step here, whose loss depends on its noise alone."""
-    still_vae.optimizer.iterations.assign(0)
+    still_vae.step.assign(0)
     options = {"batch_size": 40, "shuffle": False, "verbose": 0}
     losses = still_vae.fit(images, epochs=3, **options).history["loss"]
     for step, loss in enumerate(losses):
-        still_vae.optimizer.iterations.assign(step)
+        still_vae.step.assign(step)
         alone = still_vae.fit(images, **options).history["loss"]
         assert alone == [pytest.approx(loss, rel=1e-6)]
     assert len(set(losses)) == 3
@@ -142,7 +142,7 @@ def test_gradient_accumulation_takes_the_mean_of_its_steps(make_vae, images):
     for step, rows in enumerate((images[:20], images[20:])):
         single = make_vae(optimizer=optimizer(), objective=ELBO(1.0))
         single.optimizer.build(single.trainable_variables)
-        single.optimizer.iterations.assign(step)
+        single.step.assign(step)
         single.train_on_batch(rows)
         steps.append(single.get_weights())
     for start, first, second, result in zip(before, *steps, vae.get_weights(), strict=True):

@@ -195,14 +195,15 @@ def test_streams_share_no_numbers():
     assert np.unique(blocks).size == blocks.size == 400_000
 
 
-def test_an_array_of_row_seeds_is_taken_as_it_is_and_cut_from_the_first_row():
-    assert random.as_row_seeds([5, -6, 7], 2, first_row=1).tolist() == [-6, 7]
-    assert random.as_row_seeds(9, 2, 3).tolist() == random.row_seeds(9, 5)[3:].tolist()
+def test_an_array_of_row_seeds_is_taken_as_it_is():
+    assert random.as_row_seeds([5, -6], 2).tolist() == [5, -6]
+    assert random.as_row_seeds(np.int64(9), 2).tolist() == random.row_seeds(9, 2).tolist()
 
 
-def test_too_few_row_seeds_are_refused_with_both_counts():
-    with pytest.raises(ValueError, match=r"each of 3 rows.*shape \(2,\)"):
-        random.as_row_seeds([1, 2], 3)
+@pytest.mark.parametrize("seed", [[1, 2], [1.0, 2.0, 3.0], 1.5, True, "7", 2**63])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="`seed` must be an integer.*Received"):
+        random.as_row_seeds(seed, 3)
 
 
 def test_no_seed_gives_fresh_numbers_each_time():

@@ -136,7 +136,9 @@ def test_an_encoder_without_a_pair_of_one_size_is_refused(latent_dims, received)
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-@pytest.mark.parametrize("value", [None, "conv", np.zeros(3), lambda x: x], ids=str)
+@pytest.mark.parametrize(
+    "value", [None, "conv", np.zeros(3), len], ids=lambda value: type(value).__name__
+)
 def test_what_is_no_network_is_refused_by_name(name, value):
     networks = {"encoder": factory_encoder(), "decoder": factory_decoder(), name: value}
     with pytest.raises(ValueError, match=f"`{name}` must be a Keras model. Received: {name}="):
