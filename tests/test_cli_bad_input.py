@@ -106,9 +106,9 @@ def test_train_refuses_bad_input_and_writes_nothing(command_line, tmp_path, sour
 
 def test_skip_bad_trains_on_the_rest(command_line, tmp_path):
     options = ("--epochs", 1, "--network", "mlp", "--quiet", "--skip-bad")
-    with pytest.warns(UserWarning, match="1 of 30 files"):
-        outcome = command_line("train", truncated(tmp_path), "--out", tmp_path / "run", *options)
+    outcome = command_line("train", truncated(tmp_path), "--out", tmp_path / "run", *options)
     assert outcome.status == 0, outcome.err
+    assert outcome.err.startswith("Warning: 1 of 30 files")
 
 
 def test_an_existing_run_needs_overwrite(command_line, trained_run, tmp_path):

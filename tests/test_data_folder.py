@@ -152,14 +152,14 @@ def test_bad_files(tmp_path):
         write(tmp_path / f"{number}.png", pixels_of(20, 20))
     whole = (tmp_path / "2.png").read_bytes()
     (tmp_path / "2.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="2.png must be a readable image.*skip_bad=True"):
+    with pytest.raises(ValueError, match=r"2.png must be a readable image.*skip_bad=True"):
         load(tmp_path)
     with pytest.warns(UserWarning, match="1 of 4 files .* left out.*2.png"):
         data = load(tmp_path, skip_bad=True)
     assert (data.num_skipped, data.num_train) == (1, 3)
     assert np.concatenate(list(data.train)).shape == (3, 20, 20, 1)
     (tmp_path / "1.png").write_text("text")
-    with pytest.raises(ValueError, match="(?s)2 of 4 files.*1.png.*2.png"):
+    with pytest.raises(ValueError, match=r"(?s)2 of 4 files.*1.png.*2.png"):
         load(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_truncated_jpeg_is_found(tmp_path):
     write(tmp_path / "b.jpg", pixels_of(64, 64, 3))
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(ValueError, match="a.jpg must be a readable image"):
+    with pytest.raises(ValueError, match=r"a.jpg must be a readable image"):
         load(tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_breaks_while_streaming_is_named(tmp_path):
         write(tmp_path / f"{number}.png", pixels_of(8, 8))
     data = load(tmp_path, cache=False)
     (tmp_path / "1.png").write_text("text")
-    with pytest.raises(Exception, match="1.png must be a readable image"):
+    with pytest.raises(Exception, match=r"1.png must be a readable image"):
         list(data.train)
 
 

@@ -61,7 +61,7 @@ def load(data_dir, batch_size=8, **arguments):
 
 
 def numbers(dataset):
-    return [int(round(float(x[1, 1, 0]) * 255)) for batch in dataset for x in batch]
+    return [round(float(x[1, 1, 0]) * 255) for batch in dataset for x in batch]
 
 
 @pytest.mark.parametrize("cache", [True, False])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from export import formats, pictures, quiet, rows
-from keras_vae import random
+from keras_vae import plotting, random
 
 WORD = 0xFFFFFFFF
 
@@ -71,18 +71,20 @@ def test_a_wrong_seed_is_refused(seed, n, words):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_grid_holds_each_image_at_its_place(tmp_path, channels):
-    levels = np.random.default_rng(0).integers(0, 256, (5, 4, 6, channels))
+def test_a_grid_holds_each_image_enlarged_at_its_place(tmp_path, channels):
+    levels = np.random.default_rng(0).integers(0, 256, (5, 28, 14, channels))
     pictures.save(levels / 255, tmp_path / "new" / "grid.png")
-    grid = np.asarray(Image.open(tmp_path / "new" / "grid.png")).reshape(2 * 5 - 1, 3 * 7 - 1, -1)
-    np.testing.assert_array_equal(grid[:4, :6], levels[0])
-    np.testing.assert_array_equal(grid[5:9, 7:13], levels[4])
-    assert np.all(grid[4] == 255) and np.all(grid[:, 6] == 255)
+    grid = np.asarray(Image.open(tmp_path / "new" / "grid.png")).reshape(118, 92, -1)
+    np.testing.assert_array_equal(grid[2:58:2, 2:30:2], levels[0])
+    np.testing.assert_array_equal(grid[61:117:2, 33:61:2], levels[4])
+    assert np.all(grid[:2] == 255) and np.all(grid[58:60] == 255) and np.all(grid[:, 60:62] == 255)
 
 
-def test_a_grid_of_one_image_is_that_image_with_its_values_clipped(tmp_path):
-    pictures.save_grid(np.array([[[-3.0, 0.5], [1.0, 7.0]]]), tmp_path / "one.png")
-    np.testing.assert_array_equal(Image.open(tmp_path / "one.png"), [[0, 128], [255, 255]])
+def test_a_picture_is_that_of_keras_vae(tmp_path):
+    images = np.random.default_rng(0).normal(0.5, 1, (7, 8, 8, 1))
+    pictures.save_grid(images, tmp_path / "grid.png", columns=3)
+    expected = plotting.image_grid(images, columns=3)[..., 0]
+    np.testing.assert_array_equal(Image.open(tmp_path / "grid.png"), expected)
 
 
 def test_an_array_is_saved_as_it_is(tmp_path):

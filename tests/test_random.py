@@ -202,7 +202,7 @@ def test_an_array_of_row_seeds_is_taken_as_it_is():
 
 @pytest.mark.parametrize("seed", [[1, 2], [1.0, 2.0, 3.0], 1.5, True, "7", 2**63])
 def test_what_is_no_seed_is_refused(seed):
-    with pytest.raises(ValueError, match="`seed` must be an integer.*Received"):
+    with pytest.raises(ValueError, match=r"`seed` must be an integer.*Received"):
         random.as_row_seeds(seed, 3)
 
 

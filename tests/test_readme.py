@@ -85,5 +85,7 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(run_python, tmp_path)
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert cells[0].startswith("%pip install")
     code = "import os; os.environ['EPOCHS'] = '1'; os.chdir({!r})\n{}\n{}"
-    check = "import numpy as np; np.testing.assert_allclose(images, vae.generate(64, seed=7), atol=1e-5)"
+    check = (
+        "import numpy; numpy.testing.assert_allclose(images, vae.generate(64, seed=7), atol=1e-5)"
+    )
     run_python(code.format(str(tmp_path), "\n".join(cells[1:]), check))
