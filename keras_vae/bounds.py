@@ -4,6 +4,7 @@ The draws of an example are a function of (seed, row, sample), so that neither t
 nor the number of examples beside it changes them.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ from keras import ops
 from keras_vae import random
 from keras_vae.checks import integer, message
 
-# Draws of z that are decoded at a time, unless the caller says otherwise.
-CHUNK_SIZE = 2000
+# What is decoded at a time, unless the caller says otherwise: so many numbers, at most so many
+# draws of z. The activations of a decoder take some hundred megabytes then.
+_CHUNK_NUMBERS, _MAX_CHUNK = 1_600_000, 8_000
 
 
 class Bounds(NamedTuple):
@@ -42,7 +44,7 @@ def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
         x: array `(B, *event)`.
         num_samples: int >= 1, draws of z for each example.
         seed: None, int, or B row seeds (int32).
-        chunk_size: int >= 1, draws that are decoded at a time.
+        chunk_size: int >= 1, draws that are decoded at a time; by default what memory allows.
 
     Output shape:
         `(B,)`, a NumPy array of float64, nats.
@@ -66,8 +68,10 @@ def log_prob(vae, x, num_samples=500, seed=None, chunk_size=None):
 def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
     """Return the `Bounds` of each example, all from the same draws; arguments as for `elbo`."""
     integer("num_samples", num_samples, 1)
-    chunk_size = integer("chunk_size", CHUNK_SIZE if chunk_size is None else chunk_size, 1)
     x = _check_batch(vae, x)
+    if chunk_size is None:
+        chunk_size = max(1, min(_MAX_CHUNK, _CHUNK_NUMBERS // math.prod(vae.event_shape)))
+    integer("chunk_size", chunk_size, 1)
     seeds = random.as_row_seeds(seed, len(x))
     draws_at_once = min(num_samples, chunk_size)
     rows_at_once = max(1, chunk_size // draws_at_once)

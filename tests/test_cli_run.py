@@ -145,19 +145,21 @@ def test_reconstruct_puts_each_image_above_its_reconstruction(command_line, trai
 
 def test_interpolation_begins_and_ends_at_the_reconstructions(command_line, trained_run, tmp_path):
     run = runs.load(trained_run)
-    out = tmp_path / "morph.png"
-    options = ("--test-images", 3, 5, "--steps", 4, "--out", out)
-    outcome = command_line("interpolate", trained_run, *options)
-    assert outcome.status == 0, outcome.err
-    ends = [levels(image) for image in run.vae.reconstruct(run.test_images((3, 5)))]
-    grid = np.asarray(Image.open(out))
-    cell = grid.shape[0] - 4
-    zoom = cell // 8
-    for place, end in ((0, ends[0]), (3, ends[1])):
-        left = 2 + place * (cell + 2)
-        np.testing.assert_allclose(
-            grid[2 : 2 + cell : zoom, left : left + cell : zoom], end, atol=0.51
-        )
+    images = run.test_images((3, 5))
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for image, file in zip(images, files, strict=True):
+        Image.fromarray(np.rint(levels(image)).astype(np.uint8)).save(file)
+    ends = [levels(image) for image in run.vae.reconstruct(images)]
+    for source, tolerance in ((("--test-images", 3, 5), 0.51), (files, 2.0)):
+        out = tmp_path / "morph.png"
+        outcome = command_line("interpolate", trained_run, *source, "--steps", 4, "--out", out)
+        assert outcome.status == 0, outcome.err
+        grid = np.asarray(Image.open(out))
+        cell = grid.shape[0] - 4
+        for place, end in ((0, ends[0]), (3, ends[1])):
+            left = 2 + place * (cell + 2)
+            shown = grid[2 : 2 + cell : cell // 8, left : left + cell : cell // 8]
+            np.testing.assert_allclose(shown, end, atol=tolerance)
 
 
 def test_info_shows_settings_numbers_and_files(command_line, trained_run):
