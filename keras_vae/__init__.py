@@ -3,6 +3,14 @@
 Importing the package registers its classes, so that `keras.models.load_model` finds them.
 """
 
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "keras_vae runs on TensorFlow. Received: the Keras backend "
+        f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before Keras is imported."
+    )
+
 from keras_vae import (
     bounds,
     callbacks,

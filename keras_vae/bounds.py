@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_vae import random
 from keras_vae.checks import integer, message
+from keras_vae.shapes import check_event
 
 # What is decoded at a time, unless the caller says otherwise: so many numbers, at most so many
 # draws of z. The activations of a decoder take some hundred megabytes then.
@@ -103,15 +104,13 @@ def _add(totals, more):
 
 
 def _check_batch(vae, x):
-    x = np.asarray(x, "float32")
+    given = np.asarray(x)
+    x = given.astype("float32")
     if not vae.built:
         vae.build((None, *x.shape[1:]))
-    if x.shape[1:] != vae.event_shape or not len(x):
-        raise ValueError(
-            message(
-                f"`x` must be a batch of examples of shape {vae.event_shape}",
-                f"shape {x.shape}",
-                "Add the batch axis with x[None] for a single example.",
-            )
-        )
+    check_event(x.shape, vae.event_shape)
+    if not len(x) or not np.isfinite(x).all():
+        received = "NaN or infinity" if len(x) else "none"
+        raise ValueError(message("`x` must hold examples of finite numbers", received))
+    vae.likelihood.check(given)
     return x

@@ -86,4 +86,5 @@ def complete(callbacks, x):
     added = [SetEpoch(x)] if hasattr(x, "set_epoch") else []
     if not any(isinstance(callback, StopOnNaN) for callback in callbacks):
         added.append(StopOnNaN())
-    return [*callbacks, *added]
+    # Before the user's, so that no checkpoint is taken of weights that are not finite.
+    return [*added, *callbacks]

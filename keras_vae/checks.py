@@ -4,6 +4,7 @@ Every message says what is wrong, what was expected, what was received and how t
 """
 
 import difflib
+import math
 import numbers
 
 _DEFAULT_FIX = ""
@@ -22,16 +23,23 @@ def message(expectation, received, fix=_DEFAULT_FIX):
 
 
 def integer(name, value, minimum, fix=_DEFAULT_FIX):
-    """Return `value` as an int, or raise `ValueError` if it is not an integer >= `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
-        raise ValueError(
-            message(f"`{name}` must be an integer >= {minimum}", f"{name}={value!r}", fix)
-        )
+    """Return `value` as an int, or raise `ValueError` if it is not an integer >= `minimum`.
+
+    What needs more than 31 bits is refused too: no array has such a side.
+    """
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or not minimum <= value < 2**31:
+        expected = f"`{name}` must be an integer >= {minimum}"
+        if is_integer and value >= 2**31:
+            expected += " and below 2**31"
+        raise ValueError(message(expected, f"{name}={value!r}", fix))
     return int(value)
 
 
 def number(name, value, minimum=None, maximum=None, above=None, below=None, fix=_DEFAULT_FIX):
     """Return `value` as a float, or raise `ValueError` if it is not a number in the range.
+
+    A number must be finite, and in the range of float32.
 
     Args:
         name: str, the argument's name.
@@ -48,6 +56,7 @@ def number(name, value, minimum=None, maximum=None, above=None, below=None, fix=
     ]
     bounds = [bound for bound in bounds if bound[0] is not None]
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_number = is_number and math.isfinite(value) and abs(value) < 1e38
     if not is_number or not all(holds(value, bound) for bound, _, holds in bounds):
         expected = " and ".join(f"{sign} {bound:g}" for bound, sign, _ in bounds) or "a number"
         raise ValueError(message(f"`{name}` must be {expected}", f"{name}={value!r}", fix))

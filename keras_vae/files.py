@@ -5,6 +5,9 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
+
+from keras_vae.checks import message
 
 _PARTIAL = ".partial-"
 
@@ -17,34 +20,97 @@ def replacing_file(path):
         path: str or `pathlib.Path`, the final name; its folder is made.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_name(path)
     try:
-        yield partial
-        os.replace(partial, path)
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def replacing_folder(path):
-    """Yield a temporary folder beside `path`, and rename it to `path` if all goes well.
-
-    What stands at `path` before stays until then, and is removed afterwards.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def scratch_folder(path):
+    """Yield a temporary folder beside `path`, for `publish`; what is not published is removed."""
     partial = _partial_name(path)
     try:
-        partial.mkdir()
-        yield partial
-        old = _partial_name(path.with_name(f"old-{path.name}"))
+        with _naming(path):
+            partial.mkdir(parents=True)
+            yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def publish(partial, path):
+    """Give the folder `partial` the name `path`, in place of what has it.
+
+    What had it is put back if that fails or is interrupted, and removed afterwards.
+    """
+    old = _partial_name(path.with_name(f"old-{path.name}"))
+    try:
         if path.exists():
             os.rename(path, old)
         os.rename(partial, path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    except BaseException:
+        if old.exists() and not path.exists():
+            os.rename(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def free_name(path):
+    """Return `path`, or where that is taken the first of `path-2`, `path-3` and so on."""
+    candidate, number = path, 1
+    while candidate.exists() and not (candidate.is_dir() and not any(candidate.iterdir())):
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def final_path(path):
+    """Return the absolute path that `path` stands for, links followed."""
+    try:
+        return pathlib.Path(path).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(message("--out must be a path", f"{path} ({error})")) from error
+
+
+def check_place(path):
+    """Write something where a folder is to be, so that no long work ends in vain.
+
+    Args:
+        path: `pathlib.Path`, absolute.
+
+    Raises:
+        ValueError: if no folder can have that name.
+        OSError: if the place is full or may not be written to.
+    """
+    place = path.parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not path.name:
+        received = f"{path}, and {place} is no folder" if path.name else str(path)
+        raise ValueError(
+            message("--out must be the name of a folder to write", received, "Choose another name.")
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=place):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Say the final name in an error of the system: the temporary one tells the user nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def write_text(path, text):
@@ -55,7 +121,7 @@ def write_text(path, text):
 
 def write_json(path, value):
     """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _partial_name(path):

@@ -19,10 +19,12 @@ class Likelihood(Part, abc.ABC):
     Attributes:
         params_per_channel: int, how many numbers the decoder gives for a channel.
         is_discrete: bool, whether `log_prob` is a probability rather than a density.
+        is_binary: bool, whether it is one of zeros and ones alone.
     """
 
     params_per_channel = 1
     is_discrete = False
+    is_binary = False
 
     def params_shape(self, event_shape):
         """Return the shape that the decoder must give for one example of `event_shape`."""
@@ -55,6 +57,9 @@ class Likelihood(Part, abc.ABC):
         Output shape:
             `(B, *event)`.
         """
+
+    def check(self, x):
+        """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for."""
 
     @abc.abstractmethod
     def bias(self, mean):
@@ -91,6 +96,18 @@ class Bernoulli(Likelihood):
     """
 
     is_discrete = True
+    is_binary = True
+
+    def check(self, x):
+        low, high = x.min(), x.max()
+        if low < 0 or high > 1:
+            raise ValueError(
+                checks.message(
+                    "`x` must hold values in [0, 1] for a Bernoulli likelihood",
+                    f"{x.dtype} values from {low:g} to {high:g}",
+                    "Divide 8-bit pixels by 255, or let keras_vae.data.load(x) do it.",
+                )
+            )
 
     def log_prob(self, x, params):
         return sum_event(bernoulli_log_prob(x, params), len(x.shape) - 1)
@@ -112,7 +129,7 @@ class Gaussian(Likelihood):
     """Continuous data: p(x|z) = N(decoder(z), scale^2), a density in differential nats.
 
     Args:
-        scale: float > 0 for a fixed standard deviation; "learned" for one that is trained and
+        scale: float >= 1e-4 for a fixed standard deviation; "learned" for one that is trained and
             shared by all elements; "per_element" for one that the decoder gives for each element:
             its last axis then holds, for each channel, a mean and a log-variance.
 
@@ -135,7 +152,7 @@ class Gaussian(Likelihood):
         if isinstance(scale, str):
             checks.choice("scale", scale, ("learned", "per_element"))
         else:
-            scale = checks.number("scale", scale, above=0)
+            scale = checks.number("scale", scale, minimum=1e-4)
         self.scale = scale
         self.params_per_channel = 2 if scale == "per_element" else 1
         self.log_var = None

@@ -1,13 +1,14 @@
 """The variational autoencoder: a `keras.Model` composed of an encoder, a decoder and parts."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae import bounds, likelihoods, objectives, posteriors, priors, random
-from keras_vae.checks import integer, number
+from keras_vae.checks import integer, message, number
 from keras_vae.objectives import Terms
 from keras_vae.registry import register
-from keras_vae.shapes import as_network, check_networks, event_shape_of
+from keras_vae.shapes import as_network, check_event, check_networks, event_shape_of
 from keras_vae.training import TrainableModel
 
 _GENERATE_CHUNK = 512
@@ -80,6 +81,14 @@ class VAE(TrainableModel):
         for part in (self.likelihood, self.prior, self.objective, self.posterior):
             if not part.built:
                 part.build((None, self.latent_dim))
+        if self.prior.latent_dim != self.latent_dim:
+            raise ValueError(
+                message(
+                    f"`prior` must be of the networks' latent size, {self.latent_dim}",
+                    f"a prior that was built for {self.prior.latent_dim}",
+                    "Give each VAE a prior of its own.",
+                )
+            )
         self.built = True
 
     def call(self, inputs, training=None):
@@ -94,6 +103,8 @@ class VAE(TrainableModel):
     def encode(self, x, training=False):
         """Return q(z|x): `Posterior(z_mean, z_log_var)`, each `(B, D)` float32."""
         x = ops.convert_to_tensor(x, "float32")
+        if self.built:
+            check_event(x.shape, self.event_shape)
         return self.posterior.parameters(self.encoder(x, training=training))
 
     def decode(self, z):
@@ -109,12 +120,13 @@ class VAE(TrainableModel):
         """Return the decoded centre of q(z|x), `(B, *event)`: no random number is drawn."""
         return self.decode(self.embed(x))
 
-    def generate(self, n=1, temperature=1.0, seed=None):
+    def generate(self, n=None, temperature=1.0, seed=None):
         """Generate images: means of p(x|z) for draws of z from the prior.
 
         Args:
-            n: int >= 1, how many.
-            temperature: float >= 0, which scales the spread of the prior; 0 gives its centre.
+            n: None or int >= 1, how many; None for one, or one for each row seed.
+            temperature: float >= 0, or n of them, which scales the spread of the prior; 0 gives
+                its centre.
             seed: None, int, or n row seeds (int32). One seed gives the same images here and
                 in every exported file.
 
@@ -124,13 +136,16 @@ class VAE(TrainableModel):
         Raises:
             ValueError: if an argument is out of its range.
         """
-        integer("n", n, 1)
-        temperature = number("temperature", temperature, minimum=0)
-        seeds = random.as_row_seeds(seed, n)
-        chunks = [seeds[start : start + _GENERATE_CHUNK] for start in range(0, n, _GENERATE_CHUNK)]
-        images = [
-            self.decode(self.prior.sample(len(chunk), chunk, temperature)) for chunk in chunks
-        ]
+        if n is None:
+            n = len(seed) if np.ndim(seed) else 1
+        seeds = random.as_row_seeds(seed, integer("n", n, 1))
+        for value in np.ravel(temperature):
+            number("temperature", value.item(), minimum=0)
+        temperature = np.broadcast_to(np.asarray(temperature, "float32"), (n,))
+        images = []
+        for start in range(0, n, _GENERATE_CHUNK):
+            chunk = slice(start, start + _GENERATE_CHUNK)
+            images.append(self.decode(self.prior.sample_rows(seeds[chunk], temperature[chunk])))
         return ops.concatenate(images) if len(images) > 1 else images[0]
 
     def elbo(self, x, num_samples=1, seed=None, chunk_size=None):

@@ -26,6 +26,11 @@ def model_card(name, config, metrics):
     sections = [f"# {name}: a variational autoencoder of {_source(config)}"]
     if config["training"].get("interrupted"):
         sections.append("Training was interrupted: this is what had been learnt by then.")
+    if config["training"].get("not_finite_in_epoch"):
+        sections.append(
+            "Training stopped because the loss was no longer finite in epoch "
+            f"{config['training']['not_finite_in_epoch']}: the weights are those from before it."
+        )
     if metrics:
         sections += ["## Numbers", _numbers(metrics)]
         if "note" in metrics:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_vae import checks
+from keras_vae import checks, random
 
 
 def mlp_encoder(image_shape, latent_dim, units=(400,), activation="relu", seed=None):
@@ -225,7 +225,7 @@ def _halvings(image_shape, filters):
                 f"`image_shape` must be (height, width, channels) with sides of at least {least} "
                 f"pixels for {len(filters)} convolutions of stride 2",
                 f"image_shape={image_shape}",
-                "Enlarge the images with image_size=, give fewer filters, or use an mlp network.",
+                "Enlarge the images (image_size), give fewer filters, or use an mlp network.",
             )
         )
     sizes = [tuple(image_shape[:2])]
@@ -247,7 +247,9 @@ class _Initializers:
     """Glorot-uniform initialisers, each with a seed of its own made from one seed."""
 
     def __init__(self, seed):
-        self._sequence = None if seed is None else np.random.SeedSequence(seed)
+        self._sequence = None
+        if seed is not None:
+            self._sequence = np.random.SeedSequence(random.check_seed(seed) % 2**64)
 
     def next(self):
         seed = None

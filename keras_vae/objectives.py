@@ -53,6 +53,10 @@ class Objective(Part):
 
     num_samples = 1
 
+    def __call__(self, terms, training=None):
+        # Keras's own looks for the shape of each term, and the KL may be none.
+        return self.call(terms, training=training)
+
     def report(self):
         """Return what training logs besides the loss: a dict from name to a scalar tensor."""
         return {}

@@ -1,5 +1,6 @@
 """Pictures: grids of images and curves of training."""
 
+import io
 import math
 
 import numpy as np
@@ -70,8 +71,11 @@ def save_grid(images, path, columns=None):
 def save_images(images, path):
     """Write images to a PNG grid or, where `path` ends in .npy, to an array file of float32."""
     if str(path).lower().endswith(".npy"):
+        # Through memory, since NumPy's own writing to a file does not say why the disk refuses.
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(images, "float32"))
         with replacing_file(path) as partial:
-            np.save(partial, np.asarray(images, "float32"))
+            partial.write_bytes(buffer.getbuffer())
     else:
         save_grid(images, path)
 
@@ -96,6 +100,7 @@ def save_history(history, path):
         path: str or `pathlib.Path`.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = [name for name in history if not name.startswith("val_")]
     names = [name for name in names if name.endswith("loss")] or names
@@ -103,7 +108,10 @@ def save_history(history, path):
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             if key in history:
-                axes.plot(range(1, len(history[key]) + 1), history[key], label=label)
+                values = history[key]
+                marker = "o" if len(values) == 1 else None
+                axes.plot(range(1, len(values) + 1), values, marker=marker, label=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(title=name, xlabel="epoch", ylabel="nats per image")
         axes.legend()
     with replacing_file(path) as partial:

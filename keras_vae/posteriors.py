@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from keras_vae.distributions import normal_log_prob
+from keras_vae.distributions import LOG_TWO_PI
 from keras_vae.layers import Sampling
 from keras_vae.registry import Part, register, resolve
 
@@ -58,7 +58,9 @@ class DiagonalGaussian(Part):
             z `(K, B, D)` and log q(z|x) `(K, B)` in nats.
         """
         z = self.sampling(list(posterior), noise=noise)
-        return z, ops.sum(normal_log_prob(z, *posterior), axis=-1)
+        # From the noise: z is rounded, and (z - z_mean) / scale with it.
+        log_qz = -0.5 * (LOG_TWO_PI + posterior.z_log_var + ops.square(noise))
+        return z, ops.sum(log_qz, axis=-1)
 
     def embed(self, posterior):
         """Return the centre of q(z|x), `(B, D)`."""

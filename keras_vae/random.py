@@ -65,7 +65,7 @@ def row_seeds(seed, num_rows, first_row=0):
     >>> bool(row_seeds(7, 3)[1] == row_seeds(7, 1, first_row=1)[0])
     True
     """
-    offset, stride = _spread(seed)
+    offset, stride = _spread(check_seed(seed))
     rows = np.arange(first_row, first_row + num_rows, dtype=np.uint64).astype(np.uint32)
     return (offset + stride * rows).view(np.int32)
 
@@ -92,9 +92,10 @@ def as_row_seeds(seed, num_rows):
     if seed is None:
         seed = fresh_seed()
     if np.ndim(seed) == 0:
-        return row_seeds(check_seed(seed), num_rows)
+        return row_seeds(seed, num_rows)
     seeds = np.asarray(seed)
-    if seeds.shape != (num_rows,) or seeds.dtype.kind not in "iu":
+    fits = seeds.shape == (num_rows,) and seeds.dtype.kind in "iu"
+    if not fits or not np.array_equal(seeds, seeds.astype(np.int32)):
         raise ValueError(
             checks.message(
                 f"`seed` must be an integer, or {num_rows} int32 row seeds",

@@ -12,7 +12,17 @@ import numpy as np
 
 from keras_vae import data, plotting
 from keras_vae.checks import integer, message
-from keras_vae.files import replacing_file, replacing_folder, write_json, write_text
+from keras_vae.files import (
+    check_place,
+    final_path,
+    free_name,
+    publish,
+    replacing_file,
+    scratch_folder,
+    write_json,
+    write_text,
+)
+from keras_vae.model import VAE
 from keras_vae.model_card import model_card
 
 CONFIG = "config.json"
@@ -24,10 +34,22 @@ RECONSTRUCTIONS = "reconstructions.png"
 HISTORY_PICTURE = "history.png"
 CARD = "README.md"
 
+_FILES = {
+    CONFIG,
+    MODEL,
+    HISTORY,
+    METRICS,
+    SAMPLES,
+    RECONSTRUCTIONS,
+    HISTORY_PICTURE,
+    CARD,
+    "export",
+}
+
 FORMAT = "keras_vae run"
 FORMAT_VERSION = 1
 
-_RETRAIN = "Train it again with `keras-vae train SOURCE --out RUN`."
+_RETRAIN = "Train one with `keras-vae train SOURCE --out RUN`."
 
 
 @dataclasses.dataclass
@@ -49,8 +71,10 @@ class Run:
         path = self.path / MODEL
         if not path.exists():
             raise ValueError(message(f"{self.path} must hold {MODEL}", "no such file", _RETRAIN))
+        with open(path, "rb"):
+            pass  # A file that may not be read is not a damaged one.
         try:
-            return keras.models.load_model(path)
+            vae = keras.models.load_model(path)
         # A damaged file may fail at any depth of Keras, zip or HDF5, with any type of exception.
         except Exception as error:
             raise ValueError(
@@ -60,6 +84,10 @@ class Run:
                     _RETRAIN,
                 )
             ) from error
+        if not isinstance(vae, VAE):
+            received = f"a {type(vae).__name__}"
+            raise ValueError(message(f"{path} must be a keras_vae.VAE", received, _RETRAIN))
+        return vae
 
     @property
     def metrics(self):
@@ -76,12 +104,24 @@ class Run:
 
     def load_data(self, **changes):
         """Load the data that the run was trained on; `changes` replace arguments of the load."""
-        return data.load(**{**self.config["data"], **changes})
+        try:
+            loaded = data.load(**{**self.config["data"], **changes})
+        except TypeError as error:
+            raise ValueError(
+                message(
+                    f"`data` in {self.path / CONFIG} must be arguments of keras_vae.data.load",
+                    f"{self.config['data']} ({error})",
+                    _RETRAIN,
+                )
+            ) from error
+        if loaded.test is None:
+            raise ValueError(message(f"{self.path} must have test images", "none", _RETRAIN))
+        return loaded
 
     def read_images(self, files):
         """Read image files as the run's data was read: an array `(N, H, W, C)` in [0, 1]."""
         images = data.read_images(files, self.vae.event_shape)
-        binary = self.config["data"]["binarize"] != "none"
+        binary = self.config["data"].get("binarize", "none") != "none"
         return (images > 0.5).astype("float32") if binary else images
 
     def test_images(self, places):
@@ -115,7 +155,7 @@ def load(path):
         raise FileNotFoundError(
             message("RUN must be a run folder", f"{path}, which does not exist", _RETRAIN)
         )
-    if not (path / CONFIG).exists():
+    if not (path / CONFIG).is_file():
         raise ValueError(
             message("RUN must be a run folder", f"{path}, which holds no {CONFIG}", _RETRAIN)
         )
@@ -138,13 +178,14 @@ def load(path):
 
 def check_target(path, overwrite):
     """Raise `ValueError` unless a run may be written to `path`."""
-    path = pathlib.Path(path)
+    path = final_path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        check_place(path)
         return
     if not (path / CONFIG).is_file():
         raise ValueError(
             message(
-                "RUN must be a new name or a run folder",
+                "--out must be a new name or a run folder",
                 f"{path}, which exists and is no run folder",
                 "Choose another name with --out.",
             )
@@ -152,16 +193,29 @@ def check_target(path, overwrite):
     if not overwrite:
         raise ValueError(
             message(
-                "RUN must be a new name",
+                "--out must be a new name",
                 f"{path}, which exists",
                 "Replace it with --overwrite, or choose another name with --out.",
             )
         )
+    others = sorted({child.name for child in path.iterdir()} - _FILES)
+    if others:
+        raise ValueError(
+            message(
+                "--overwrite replaces a run folder that holds nothing but the run",
+                f"{path} with {', '.join(others)}",
+                "Move these away, or choose another name with --out.",
+            )
+        )
+    check_place(path)
 
 
 @contextlib.contextmanager
 def create(path, config, overwrite=False):
     """Yield a `Run` in a temporary folder that gets the name `path` if all goes well.
+
+    Where another training has taken the name meanwhile, it gets the next free one beside it:
+    `run.path` tells.
 
     Args:
         path: str or `pathlib.Path`.
@@ -173,12 +227,16 @@ def create(path, config, overwrite=False):
         ValueError: if `path` exists and may not be replaced.
     """
     check_target(path, overwrite)
-    with replacing_folder(path) as partial:
+    path = final_path(path)
+    with scratch_folder(path) as partial:
         run = Run(partial, {"format": FORMAT, "format_version": FORMAT_VERSION, **config})
         yield run
         write_json(partial / CONFIG, run.config)
-        card = model_card(pathlib.Path(path).name, run.config, run.metrics)
-        write_text(partial / CARD, card)
+        if not overwrite:
+            path = free_name(path)
+        write_text(partial / CARD, model_card(path.name, run.config, run.metrics))
+        publish(partial, path)
+    run.path = path
 
 
 def write_model(run, vae, history):
@@ -215,7 +273,7 @@ def _example(dataset, place):
 def _read_json(path):
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             message(f"{path} must be a JSON file", f"a damaged file ({error})", _RETRAIN)
         ) from error

@@ -36,6 +36,27 @@ def event_shape_of(encoder):
     return tuple(shape[1:])
 
 
+def check_event(shape, event_shape):
+    """Raise `ValueError` unless a batch of static shape `shape` holds examples of `event_shape`."""
+    event = tuple(shape)[1:]
+    if len(event) == len(event_shape) and all(
+        size in (None, expected) for size, expected in zip(event, event_shape, strict=True)
+    ):
+        return
+    fix = "Build the networks with the data's image_shape."
+    if (*event, 1) == tuple(event_shape):
+        fix = "Add the channel axis with x[..., None]."
+    elif tuple(shape) == tuple(event_shape):
+        fix = "Add the batch axis with x[None]."
+    raise ValueError(
+        message(
+            f"`x` must be a batch of examples of shape {tuple(event_shape)}",
+            f"shape {tuple(shape)}",
+            fix,
+        )
+    )
+
+
 def check_networks(encoder, decoder, event_shape, likelihood):
     """Return the latent size of an encoder and a decoder that fit together.
 

@@ -1,12 +1,14 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
 from keras_vae.callbacks import complete
 from keras_vae.checks import message
+from keras_vae.shapes import check_event
 
 
 class TrainableModel(keras.Model):
@@ -75,9 +77,15 @@ class TrainableModel(keras.Model):
                         'Choose them in the constructor, such as VAE(..., likelihood="gaussian").',
                     )
                 )
+        self._jit_compile_argument = jit_compile
         if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
             jit_compile = False
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def get_compile_config(self):
+        # What was asked for: what "auto" came to depends on the machine.
+        config = super().get_compile_config()
+        return config and {**config, "jit_compile": self._jit_compile_argument}
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -88,7 +96,7 @@ class TrainableModel(keras.Model):
     ):
         """Train as `keras.Model.fit` does; training that turns NaN stops, see `StopOnNaN`."""
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
-        self._build_for(x)
+        self._prepare_for(x)
         if isinstance(x, tf.data.Dataset):
             # A data set brings its own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
@@ -105,16 +113,20 @@ class TrainableModel(keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
+        self._prepare_for(x)
         return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
 
     def train_step(self, data):
         x, sample_weight = self._unpack(data)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        rows = ops.shape(x)[0]
+        first, total = _place_in_global_batch(rows)
         with tf.GradientTape() as tape:
-            terms = self.terms(x, self._training_noise(ops.shape(x)[0]), training=True)
+            terms = self.terms(x, self._training_noise(first, rows, total), training=True)
             report = self.objective.report()
             per_example = self._weigh(self.objective(terms, training=True), sample_weight)
-            loss = self.optimizer.scale_loss(ops.mean(per_example) / replicas)
+            # Replicas add up their gradients, and may hold different numbers of rows.
+            loss = ops.sum(per_example) / ops.cast(total, "float32")
+            loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         self.step.assign_add(1)
@@ -123,8 +135,13 @@ class TrainableModel(keras.Model):
     def test_step(self, data):
         x, sample_weight = self._unpack(data)
         # The rows seen so far number the draws, so that the batch size changes none of them.
-        first_row = ops.cast(self._trackers[0].count, "int32")
-        rows = first_row + ops.arange(ops.shape(x)[0], dtype="int32")
+        seen = ops.convert_to_tensor(self._trackers[0].count)
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            seen = context.all_reduce(tf.distribute.ReduceOp.SUM, seen)
+        first, _ = _place_in_global_batch(ops.shape(x)[0])
+        first += ops.cast(seen, "int32")
+        rows = first + ops.arange(ops.shape(x)[0], dtype="int32")
         noise = random.normals(
             random.row_seeds_at(self._noise_seed, rows),
             self.latent_dim,
@@ -133,16 +150,23 @@ class TrainableModel(keras.Model):
         terms = self.terms(x, noise)
         return self._update_trackers(self._weigh(self.objective(terms), sample_weight), terms)
 
-    def _build_for(self, x):
-        """Build for an array or data set, so that the callbacks and the optimiser find weights."""
+    def _prepare_for(self, x):
+        """Build for an array or data set, and check what can be checked before the first step."""
         first = keras.tree.flatten(getattr(x, "element_spec", x))[0]
-        if not self.built and hasattr(first, "shape"):
-            self.build((None, *first.shape[1:]))
+        shape = tf.TensorShape(getattr(first, "shape", None))
+        if not self.built and shape[1:].is_fully_defined():
+            self.build((None, *shape[1:]))
+        if self.built and shape.rank is not None:
+            check_event(shape, self.event_shape)
+        if isinstance(first, np.ndarray) and first.size:
+            self.likelihood.check(first)
 
     def _unpack(self, data):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build((None, *x.shape[1:]))
+        # Keras would add a missing channel axis for the encoder, but not for the likelihood.
+        check_event(x.shape, self.event_shape)
         return ops.cast(x, "float32"), sample_weight
 
     def _weigh(self, per_example, sample_weight):
@@ -150,28 +174,31 @@ class TrainableModel(keras.Model):
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), per_example.dtype)
             per_example = per_example * weight
-        return per_example + sum(self.losses)
+        return per_example + sum(ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
 
-    def _training_noise(self, num_rows):
+    def _training_noise(self, first, rows, total):
         """Return noise `(K, B, D)`: a function of (seed, step, row of the global batch)."""
-        context = tf.distribute.get_replica_context()
-        replica, replicas = 0, 1
-        if context is not None:
-            replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
         noise = tf.random.stateless_normal(
-            (num_rows * replicas, self.objective.num_samples, self.latent_dim),
+            (total, self.objective.num_samples, self.latent_dim),
             seed=tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value]),
             alg="philox",
         )
-        if replicas > 1:
-            noise = tf.slice(noise, [replica * num_rows, 0, 0], [num_rows, -1, -1])
-        return tf.transpose(noise, (1, 0, 2))
+        return tf.transpose(noise[first : first + rows], (1, 0, 2))
 
     def _update_trackers(self, per_example, terms):
         values = (per_example, terms.reconstruction_loss, terms.kl_estimate)
         for tracker, value in zip(self._trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self._trackers}
+
+
+def _place_in_global_batch(rows):
+    """Return where a replica's rows begin in the global batch, and how many rows that has."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0, rows
+    sizes = context.all_gather(tf.reshape(rows, (1,)), axis=0)
+    return tf.reduce_sum(sizes[: context.replica_id_in_sync_group]), tf.reduce_sum(sizes)
 
 
 def _arrange(x, y, sample_weight):

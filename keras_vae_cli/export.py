@@ -44,7 +44,12 @@ def export():
 @export.command(_EXPORT_RUN)
 @output.run_argument
 @click.option("--out", type=click.Path(), help="Folder to write.  [default: RUN/export]")
-@click.option("--formats", default="saved_model,tflite", show_default=True, help="Comma-separated.")
+@click.option(
+    "--formats",
+    default="saved_model,tflite",
+    show_default=True,
+    help="saved_model, tflite, or both with a comma.",
+)
 def export_run(run, out, formats):
     """Export RUN, and compare each file with the Keras model."""
     output.import_keras_vae()
@@ -60,7 +65,8 @@ def export_run(run, out, formats):
             f"{result.seconds:.1f} s, worst error {result.worst_error:.1e})."
         )
     first = output.shorten(results[-1].path)
-    click.echo(f"Next: keras-vae export generate {first} --seed 7 --out generated.png")
+    words = ("--seed", 7, "--out", "generated.png")
+    output.say_next("keras-vae", "export", "generate", first, *words)
 
 
 @export.command()
@@ -70,8 +76,12 @@ def export_run(run, out, formats):
 @output.temperature_option
 @click.option("--out", required=True, type=click.Path(), help=".png for a grid, .npy for arrays.")
 def generate(file, count, seed, temperature, out):
-    """Generate images with an exported FILE, in its own runtime."""
+    """Generate images with an exported FILE, in its own runtime.
+
+    FILE is a .tflite file, or the folder of a SavedModel.
+    """
     output.check_out(out, (".png", ".npy"))
+    output.clean_up_on_sigterm()
     from export import pictures, runtimes
 
     images = runtimes.load(file).generate(count, seed=seed, temperature=temperature).image

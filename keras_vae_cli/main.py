@@ -8,9 +8,9 @@ import warnings
 
 import click
 
-from keras_vae_cli import export, train, use
+from keras_vae_cli import export, output, train, use
 
-_USAGE, _FAILURE, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+_USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,7 +29,10 @@ def main():
     # TensorFlow's notes on its own start-up are not the user's concern.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = lambda text, *_: click.echo(f"Warning: {text}", err=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    # A user's own choice of a window system has no say in pictures that go to files.
+    os.environ["MPLBACKEND"] = "Agg"
+    # Imports swallow exceptions, and there is nothing to clean up yet.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(output.TERMINATED))
     try:
         # Without its standalone mode, click returns the status that a command exits with.
         sys.exit(cli.main(standalone_mode=False))
@@ -50,13 +53,20 @@ def _explain(error):
     if any(_is_full(link) for link in chain):
         return (
             "There is no space left to write to. Free some, or choose another place with --out. "
-            "Nothing was changed.",
+            "What was there before is untouched.",
             _FAILURE,
         )
-    if isinstance(error, (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)):
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return (
+            "There is not enough memory for this. Choose a smaller --batch-size, --latent-dim, "
+            "--image-size or number of images.",
+            _FAILURE,
+        )
+    if isinstance(error, OSError) and error.errno and error.filename:
+        is_usage = isinstance(error, (FileNotFoundError, FileExistsError, NotADirectoryError))
+        return f"{error.filename}: {error.strerror}.", _USAGE if is_usage else _FAILURE
+    if isinstance(error, (ValueError, FileNotFoundError)):
         return str(error), _USAGE
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}. Nothing was changed.", _FAILURE
     return f"{error or type(error).__name__}", _FAILURE
 
 

@@ -3,15 +3,30 @@
 import importlib
 import os
 import pathlib
+import shlex
+import signal
 import sys
 
 import click
 
+TERMINATED = 143
+
 run_argument = click.argument("run", type=click.Path())
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
-seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
 count_option = click.option(
-    "-n", "--count", type=click.IntRange(min=1), default=64, show_default=True, help="Images."
+    "-n",
+    "--count",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="How many images.",
 )
 temperature_option = click.option(
     "--temperature",
@@ -26,8 +41,25 @@ def import_keras_vae():
     """Import what the heavy commands need, without TensorFlow's notes on its own start-up."""
     from export.quiet import native_stderr
 
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise ValueError(
+            "keras_vae runs on TensorFlow: KERAS_BACKEND must be tensorflow or unset. "
+            f"Received: KERAS_BACKEND={backend}."
+        )
     with native_stderr():
         importlib.import_module("keras_vae")
+    clean_up_on_sigterm()
+
+
+def clean_up_on_sigterm():
+    """From now on let SIGTERM unwind, so that nothing half-written stays; twice, it kills."""
+
+    def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def verbosity(quiet):
@@ -40,13 +72,23 @@ def verbosity(quiet):
 def success(path, size, *facts, next_command):
     """Print the last lines of a command: what was written, what it is, what to type next."""
     click.echo(f"Wrote {path} ({', '.join([size, *facts])}).")
-    click.echo(f"Next: {next_command}")
+    say_next(*next_command)
+
+
+def say_next(*words):
+    """Print the command to type next, so that it can be pasted into a shell."""
+    click.echo(f"Next: {shlex.join(map(str, words))}")
 
 
 def shorten(path):
     """Return a path as one would type it from here."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+def count(images):
+    """Return how many images, such as "1 image"."""
+    return f"{len(images)} image{'s' * (len(images) > 1)}"
 
 
 def size(path):

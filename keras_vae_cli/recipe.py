@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import math
+import signal
 import warnings
 
 import keras
@@ -12,7 +13,7 @@ import keras_vae as kv
 from keras_vae.callbacks import NAN_CAUSES, StopOnNaN
 
 _MIN_EPOCHS, _MIN_STEPS = 10, 1000
-_METRIC_SAMPLES = 16
+_METRIC_SAMPLES = 5
 _PICTURES = 20
 _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
 
@@ -24,6 +25,7 @@ def check(options):
     kv.checks.integer("latent_dim", options["latent_dim"], 1)
     kv.checks.number("learning_rate", options["learning_rate"], above=0)
     kv.priors.get(options["prior"])
+    kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
     _objective(options, steps_per_epoch=1)
 
 
@@ -38,6 +40,14 @@ def prepare(source, load_options, options, progress):
                 "`test_fraction` must be > 0 for a source without a test part",
                 f"test_fraction={load_options['test_fraction']}",
                 "A run is judged by images that it was not trained on.",
+            )
+        )
+    if data.image_shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            kv.checks.message(
+                "Images must have 1, 3 or 4 channels",
+                f"{data.image_shape[-1]} channels",
+                "Convert them with --color-mode.",
             )
         )
     if options["likelihood"] == "auto":
@@ -119,9 +129,24 @@ class Session:
         self._load_options, self._options = load_options, options
 
     @property
+    def epochs(self):
+        """The epochs that were asked for."""
+        return self._options["epochs"]
+
+    @property
     def epochs_done(self):
         """Whole epochs so far."""
-        return len(self._history.epoch)
+        return len(getattr(self._history, "epoch", []))
+
+    def check_learnt(self):
+        """Raise if there is nothing worth writing: no step was made, or no good epoch."""
+        if self.interrupted and not int(self.vae.step):
+            raise KeyboardInterrupt
+        if self.nan_epoch == 0:
+            raise ValueError(
+                f"The loss was not finite in the first epoch, so that nothing was learnt and "
+                f"nothing is written. {NAN_CAUSES}"
+            )
 
     @property
     def config(self):
@@ -131,7 +156,11 @@ class Session:
             name: options.pop(name)
             for name in ("epochs", "learning_rate", "warmup_epochs", "mixed_precision")
         }
-        training |= {"epochs_done": self.epochs_done, "interrupted": self.interrupted}
+        training |= {
+            "epochs_done": self.epochs_done,
+            "interrupted": self.interrupted,
+            "not_finite_in_epoch": None if self.nan_epoch is None else self.nan_epoch + 1,
+        }
         return {
             "seed": options.pop("seed"),
             "data": self._load_options,
@@ -144,7 +173,7 @@ class Session:
         """Train; Ctrl-C ends the training but not the command."""
         guard = StopOnNaN()
         try:
-            with warnings.catch_warnings():
+            with _interrupt_between_steps() as interruption, warnings.catch_warnings():
                 # The command says it itself, at the end.
                 warnings.filterwarnings("ignore", "Training stopped", RuntimeWarning)
                 self.vae.fit(
@@ -152,7 +181,7 @@ class Session:
                     validation_data=self.data.validation,
                     epochs=self._options["epochs"],
                     verbose=verbose,
-                    callbacks=[self._history, guard],
+                    callbacks=[self._history, guard, interruption],
                 )
         except KeyboardInterrupt:
             self.interrupted = True
@@ -161,7 +190,8 @@ class Session:
     def write(self, run, progress):
         """Write the model and its history, and unless Ctrl-C is pressed metrics and pictures."""
         history, seed = self._history.history, self._options["seed"]
-        kv.runs.write_model(run, self.vae, history)
+        with _without_interrupts():
+            kv.runs.write_model(run, self.vae, history)
         if not self.interrupted:
             try:
                 metrics = kv.evaluation.evaluate(
@@ -173,6 +203,46 @@ class Session:
             except KeyboardInterrupt:
                 self.interrupted = True
         run.config.update(self.config)
+
+
+class _Interruption(keras.callbacks.Callback):
+    """Raise `KeyboardInterrupt` after a step if Ctrl-C was pressed during it."""
+
+    def __init__(self):
+        super().__init__()
+        self._pressed = False
+
+    def press(self, *_):
+        if self._pressed:
+            raise KeyboardInterrupt
+        self._pressed = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._pressed:
+            raise KeyboardInterrupt
+
+    on_test_batch_end = on_train_batch_end
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    """Ignore Ctrl-C while what was learnt is written."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _interrupt_between_steps():
+    """Hold Ctrl-C back until a step is over: TensorFlow may crash where a step is cut short."""
+    interruption = _Interruption()
+    before = signal.signal(signal.SIGINT, interruption.press)
+    try:
+        yield interruption
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def first_images(dataset, count):

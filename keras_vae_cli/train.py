@@ -1,5 +1,7 @@
 """`keras-vae train`: from a source of images to a run folder."""
 
+import functools
+
 import click
 
 from keras_vae_cli import output
@@ -32,57 +34,70 @@ class ImageSize(click.ParamType):
         return sides[0] if len(sides) == 1 else tuple(sides)
 
 
+_option = functools.partial(click.option, show_default=True)
+
+
 @click.command()
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(), help="Run folder to write.")
-@click.option("--overwrite", is_flag=True, help="Replace the run folder if it exists.")
-@click.option(
+@_option("--out", required=True, type=click.Path(), help="Run folder to write.")
+@_option("--overwrite", is_flag=True, help="Replace the run folder if it exists.")
+@_option(
     "--epochs",
     type=click.IntRange(min=1),
     help="Passes over the data.  [default: 10, or as many as give 1000 steps]",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True)
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
-@click.option("--latent-dim", type=int, default=16, show_default=True)
-@click.option("--network", type=click.Choice(["conv", "mlp"]), default="conv", show_default=True)
-@click.option(
+@_option("--batch-size", type=click.IntRange(min=1), default=128, help="Images in a step.")
+@_option("--learning-rate", type=float, default=1e-3, help="Step size of the optimiser, Adam.")
+@_option("--latent-dim", type=int, default=16, help="Size of the latent vector z.")
+@_option(
+    "--network", type=click.Choice(["conv", "mlp"]), default="conv", help="Encoder and decoder."
+)
+@_option(
     "--likelihood",
     default="auto",
-    show_default=True,
-    help="bernoulli or gaussian; auto takes bernoulli for pixels of 0 and 1, else gaussian.",
+    help="p(x|z): bernoulli or gaussian. auto: bernoulli for pixels of 0 and 1, else gaussian.",
 )
-@click.option(
+@_option(
     "--scale",
     default="learned",
-    show_default=True,
-    help="Of a gaussian: learned, per_element or a number.",
+    help="Standard deviation of a gaussian likelihood: learned, per_element or a number.",
 )
-@click.option("--prior", default="standard_normal", show_default=True)
-@click.option("--objective", default="elbo", show_default=True)
-@click.option("--beta", type=float, default=1.0, show_default=True, help="Weight of the KL.")
-@click.option("--free-bits", type=float, default=0.0, show_default=True, help="Nats of KL.")
-@click.option(
+@_option("--prior", default="standard_normal", help="p(z).")
+@_option("--objective", default="elbo", help="What training maximises.")
+@_option("--beta", type=float, default=1.0, help="Weight of the KL.")
+@_option(
+    "--free-bits", type=float, default=0.0, help="Nats of the whole KL that are not penalised."
+)
+@_option(
     "--warmup-epochs",
     type=click.FloatRange(min=0),
     default=0.0,
-    show_default=True,
     help="Epochs in which beta rises from 0.",
 )
-@click.option(
+@_option(
     "--binarize",
     type=click.Choice(["none", "threshold", "dynamic"]),
     default="none",
-    show_default=True,
-    help="Make pixels 0 or 1.",
+    help="Make pixels 0 or 1: above a half, or drawn anew each epoch with their value as chance.",
 )
-@click.option("--image-size", type=ImageSize(), help="Resize to 64 or 64x48 (height x width).")
-@click.option("--color-mode", type=click.Choice(["grayscale", "rgb"]), help="Convert images.")
-@click.option("--value-range", type=(float, float), help="The data's lowest and highest value.")
-@click.option("--validation-fraction", type=float, default=0.1, show_default=True)
-@click.option("--test-fraction", type=float, default=0.1, show_default=True)
-@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
-@click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets are.")
-@click.option(
+@_option("--image-size", type=ImageSize(), help="Resize to 64 or 64x48 (height x width).")
+@_option("--color-mode", type=click.Choice(["grayscale", "rgb"]), help="Convert images.")
+@_option("--value-range", type=(float, float), help="Lowest and highest value of array files.")
+@_option(
+    "--validation-fraction",
+    type=float,
+    default=0.1,
+    help="Share of the training images that validate each epoch.",
+)
+@_option(
+    "--test-fraction",
+    type=float,
+    default=0.1,
+    help="Share of the images kept for the test, where the source has no test part.",
+)
+@_option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
+@_option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets are.")
+@_option(
     "--mixed-precision",
     type=click.Choice(["mixed_bfloat16", "mixed_float16"]),
     help="Compute in 16 bits.",
@@ -104,20 +119,20 @@ def train(source, out, overwrite, quiet, **options):
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     session = recipe.prepare(source, load_options, options, progress=not quiet)
     session.fit(output.verbosity(quiet))
+    session.check_learnt()
     with runs.create(out, session.config, overwrite) as run:
         session.write(run, progress=not quiet)
-        size, metrics = output.size(run.path), run.metrics
-    _report(session, out, size, metrics)
+    _report(session, run)
 
 
-def _report(session, out, size, metrics):
-    path = output.shorten(out)
+def _report(session, run):
+    path, size = output.shorten(run.path), output.size(run.path)
     if session.interrupted:
         click.echo(
-            f"Interrupted: what was learnt in {session.epochs_done} whole epochs and the one "
-            f"begun is in {path} ({size})."
+            f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs "
+            f"is in {path} ({size})."
         )
-        click.echo(f"Next: keras-vae evaluate {path}")
+        output.say_next("keras-vae", "evaluate", path)
         raise click.exceptions.Exit(130)
     if session.nan_epoch is not None:
         raise ValueError(
@@ -127,6 +142,6 @@ def _report(session, out, size, metrics):
     output.success(
         path,
         size,
-        f"test ELBO {metrics['elbo']:.2f} nats per image",
-        next_command=f"keras-vae evaluate {path}",
+        f"test ELBO {run.metrics['elbo']:.2f} nats per image",
+        next_command=("keras-vae", "evaluate", path),
     )

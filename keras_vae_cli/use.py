@@ -8,16 +8,18 @@ _OUT_PNG = "PNG file to write."
 _PAIRS = 10
 
 
-@click.command()
+@click.command(short_help="Estimate ELBO and NLL over the test images.")
 @output.run_argument
 @click.option(
     "--num-samples",
-    type=int,
+    type=click.IntRange(min=1),
     default=500,
     show_default=True,
     help="Draws of z for each image.",
 )
-@click.option("--max-images", type=click.IntRange(min=1), help="Evaluate only the first ones.")
+@click.option(
+    "--max-images", type=click.IntRange(1, 2**31 - 1), help="Evaluate only the first ones."
+)
 @output.seed_option
 @output.quiet_option
 def evaluate(run, num_samples, max_images, seed, quiet):
@@ -28,7 +30,7 @@ def evaluate(run, num_samples, max_images, seed, quiet):
     opened = runs.load(run)
     dataset = opened.load_data(progress=not quiet).test
     if max_images:
-        dataset = dataset.unbatch().take(max_images).batch(opened.config["data"]["batch_size"])
+        dataset = dataset.unbatch().take(max_images).batch(128)
     metrics = evaluation.evaluate(opened.vae, dataset, num_samples, seed=seed, progress=not quiet)
     opened.write_metrics(metrics)
     click.echo(_numbers(metrics))
@@ -37,11 +39,11 @@ def evaluate(run, num_samples, max_images, seed, quiet):
         f"{path}/{runs.METRICS}",
         output.size(opened.path / runs.METRICS),
         f"test ELBO {metrics['elbo']:.2f} nats per image",
-        next_command=f"keras-vae generate {path} --out samples.png",
+        next_command=("keras-vae", "generate", path, "--out", "samples.png"),
     )
 
 
-@click.command()
+@click.command(short_help="Generate images.")
 @output.run_argument
 @output.count_option
 @output.seed_option
@@ -56,10 +58,12 @@ def generate(run, count, seed, temperature, out):
     opened = runs.load(run)
     images = opened.vae.generate(count, temperature=temperature, seed=seed)
     plotting.save_images(images, out)
-    output.success(out, output.size(out), f"{count} images", next_command=f"keras-vae export {run}")
+    output.success(
+        out, output.size(out), f"{count} images", next_command=("keras-vae", "export", run)
+    )
 
 
-@click.command()
+@click.command(short_help="Encode and decode image files.")
 @output.run_argument
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--out", default="reconstructions.png", show_default=True, help=_OUT_PNG)
@@ -75,12 +79,12 @@ def reconstruct(run, files, out):
     output.success(
         out,
         output.size(out),
-        f"{len(images)} images",
-        next_command=f"keras-vae generate {run} --out samples.png",
+        output.count(images),
+        next_command=("keras-vae", "generate", run, "--out", "samples.png"),
     )
 
 
-@click.command()
+@click.command(short_help="Morph between two images.")
 @output.run_argument
 @click.argument("ends", nargs=-1, type=click.Path())
 @click.option(
@@ -111,7 +115,7 @@ def interpolate(run, ends, test_images, steps, out):
         out,
         output.size(out),
         f"{steps} images",
-        next_command=f"keras-vae generate {run} --out samples.png",
+        next_command=("keras-vae", "generate", run, "--out", "samples.png"),
     )
 
 
@@ -124,7 +128,8 @@ def info(run):
 
     opened = runs.load(run)
     for title in ("data", "model", "training", "versions"):
-        section = opened.config.get(title, {})
+        section = opened.config.get(title)
+        section = section if isinstance(section, dict) else {}
         _section(title, {key: value for key, value in section.items() if value is not None})
     _section("numbers", opened.metrics)
     _section("files", {p.name: output.size(p) for p in sorted(opened.path.iterdir())})
@@ -133,14 +138,19 @@ def info(run):
 def _section(title, entries):
     click.echo(click.style(title, bold=True))
     for key, value in entries.items():
-        value = f"{value:.4g}" if isinstance(value, float) else value
-        click.echo(f"  {key:<22} {value}")
+        value = f"{value:.4g}" if isinstance(value, float) else str(value)
+        click.echo(click.wrap_text(f"{key:<22} {value}", 100, "  ", " " * 25))
 
 
 def _numbers(metrics):
+    errors = {
+        name: f" ± {metrics[f'{name}_standard_error']:.2f}"
+        for name in ("elbo", "nll")
+        if f"{name}_standard_error" in metrics
+    }
     lines = [
-        f"  ELBO {metrics['elbo']:9.2f} ± {metrics['elbo_standard_error']:.2f} nats per image",
-        f"  NLL  {metrics['nll']:9.2f} ± {metrics['nll_standard_error']:.2f} nats per image, "
+        f"  ELBO {metrics['elbo']:9.2f}{errors.get('elbo', '')} nats per image",
+        f"  NLL  {metrics['nll']:9.2f}{errors.get('nll', '')} nats per image, "
         f"importance-weighted, k={metrics['num_samples']}",
         f"  rate {metrics['rate']:9.2f}, distortion {metrics['distortion']:.2f}",
         f"  {metrics['active_units']} of {metrics['latent_dim']} latent units active, "
@@ -149,7 +159,7 @@ def _numbers(metrics):
     if "bits_per_dim" in metrics:
         lines.append(f"  {metrics['bits_per_dim']:.4f} bits per dimension")
     if "note" in metrics:
-        lines.append(f"  Note: {metrics['note']}")
+        lines.append(click.wrap_text(f"Note: {metrics['note']}", 100, "  ", "  "))
     return "\n".join(lines)
 
 

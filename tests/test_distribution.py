@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_vae as kv
 
@@ -20,16 +21,20 @@ with strategy.scope():
 assert strategy.num_replicas_in_sync == 2
 data = tf.data.Dataset.from_tensor_slices(images).batch(20)
 history = vae.fit(data, verbose=0).history
+history["loss"] += [vae.evaluate(data, verbose=0, return_dict=True)["loss"]]
 weights = {f"weight_{index}": value for index, value in enumerate(vae.get_weights())}
 np.savez(result_path, loss=history["loss"], **weights)
 """
 
 
-def test_two_mirrored_devices_take_the_steps_of_one(make_vae, images, tmp_path, run_python):
+@pytest.mark.parametrize(("count", "beta"), [(40, kv.schedules.LinearWarmup(3)), (31, 0.5)])
+def test_two_mirrored_devices_take_the_steps_of_one(count, make_vae, images, tmp_path, run_python):
+    """Also where the last batch is too small to be divided evenly."""
+    images = images[:count]
     vae = make_vae(
         optimizer=keras.optimizers.SGD(0.1),
         likelihood=kv.likelihoods.Gaussian("learned"),
-        objective=kv.objectives.ELBO(kv.schedules.LinearWarmup(3)),
+        objective=kv.objectives.ELBO(beta),
     )
     # Regularisation is no mean over the rows, and must not count once for each device.
     layer = vae.decoder.layers[-2]
@@ -42,4 +47,5 @@ def test_two_mirrored_devices_take_the_steps_of_one(make_vae, images, tmp_path, 
     history = vae.fit(images, batch_size=20, shuffle=False, verbose=0).history
     for index, weight in enumerate(vae.get_weights()):
         np.testing.assert_allclose(results[f"weight_{index}"], weight, atol=1e-6)
-    np.testing.assert_allclose(results["loss"], history["loss"], rtol=1e-5)
+    evaluated = vae.evaluate(images, batch_size=20, verbose=0, return_dict=True)["loss"]
+    np.testing.assert_allclose(results["loss"], [*history["loss"], evaluated], rtol=1e-5)

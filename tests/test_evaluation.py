@@ -1,5 +1,7 @@
 """What is done with a trained VAE: numbers with their errors, reconstructions, generated images."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -63,7 +65,41 @@ def test_grey_pixels_under_a_bernoulli_are_said_to_be_no_likelihood(trained_vae,
 
 def test_a_density_has_no_bits_per_dim(make_vae, images):
     metrics = kv.evaluation.evaluate(make_vae(likelihood="gaussian"), images, num_samples=2)
-    assert "bits_per_dim" not in metrics and "note" not in metrics
+    assert "bits_per_dim" not in metrics and "differential nats" in metrics["note"]
+
+
+def test_one_grey_batch_among_binary_ones_is_noticed(trained_vae, images):
+    grey = np.full_like(images[:20], 0.5)
+    dataset = tf.data.Dataset.from_tensor_slices(np.concatenate([grey, images])).batch(20)
+    assert "grey" in kv.evaluation.evaluate(trained_vae, dataset, num_samples=1)["note"]
+    assert "note" not in kv.evaluation.evaluate(trained_vae, images, num_samples=1)
+
+
+def test_active_units_are_those_whose_mean_varies_by_more_than_a_hundredth(images):
+    """z_mean is linear in the first pixel, so that its variance over the data is known."""
+    inputs = keras.Input(images.shape[1:])
+    flat = keras.layers.Flatten()(inputs)
+    scale = 1 / images[:, 0, 0, 0].std()
+    weights = np.zeros((16, 3), "float32")
+    weights[0] = scale * np.sqrt([0.009, 0.02, 4.0])
+    mean = keras.layers.Dense(3, use_bias=False)
+    mean.build((None, 16))
+    mean.set_weights([weights])
+    encoder = keras.Model(inputs, [mean(flat), keras.layers.Dense(3)(flat)])
+    vae = kv.VAE(encoder, kv.networks.mlp_decoder(images.shape[1:], 3, seed=0), seed=0)
+    assert kv.evaluation.evaluate(vae, images, num_samples=1)["active_units"] == 2
+
+
+def test_one_example_has_no_standard_error(trained_vae, images):
+    metrics = kv.evaluation.evaluate(trained_vae, images[:1], num_samples=2)
+    assert not [name for name in metrics if name.endswith("standard_error")]
+    json.dumps(metrics, allow_nan=False)
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, 2**64 + 3])
+def test_what_is_no_seed_is_refused(trained_vae, images, seed):
+    with pytest.raises(ValueError, match="`seed` must be an integer"):
+        kv.evaluation.evaluate(trained_vae, images, seed=seed)
 
 
 def test_nothing_to_evaluate_is_refused(trained_vae):

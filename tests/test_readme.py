@@ -38,9 +38,17 @@ def test_every_block_is_of_a_kind_that_is_run_here():
 
 def test_the_python_blocks_run_one_after_the_other(run_python, tmp_path):
     code = f"import os; os.chdir({str(tmp_path)!r})\n" + "\n".join(blocks("python"))
-    check = "\nassert images.shape == (16, 8, 8, 1) and 0 <= images.min() < images.max() <= 1"
+    # The images differ as digits do: a collapsed model draws the same one each time.
+    check = "\nassert images.shape == (64, 8, 8, 1) and images.std(axis=0).max() > 0.2"
     run_python(code + check)
     assert (tmp_path / "exported" / "saved_model" / "1" / "saved_model.pb").exists()
+
+
+def test_each_link_leads_somewhere():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert "docs/generated.png" in links
+    for link in links:
+        assert (ROOT / link).exists(), link
 
 
 def test_the_make_targets_exist():

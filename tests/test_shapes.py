@@ -5,6 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_vae as kv
 
@@ -145,7 +146,7 @@ def test_what_is_no_network_is_refused_by_name(name, value):
         kv.VAE(**networks)
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 5, 1), (4, 4, 1), (0, 4, 4, 1)])
+@pytest.mark.parametrize("shape", [(3, 5, 5, 1), (4, 4, 1), (3, 4, 4)])
 def test_bounds_of_examples_of_another_shape_are_refused_with_both(shape, make_vae):
     expected = with_all_parts("(4, 4, 1)", "Received: shape", str(shape))
     with pytest.raises(ValueError, match=expected):
@@ -153,5 +154,31 @@ def test_bounds_of_examples_of_another_shape_are_refused_with_both(shape, make_v
 
 
 def test_training_on_images_of_another_size_is_refused_with_both_shapes(make_vae):
-    with pytest.raises(ValueError, match=with_all_parts("(None, 4, 4, 1)", "(None, 5, 5")):
+    with pytest.raises(ValueError, match=with_all_parts("(4, 4, 1)", "(4, 5, 5")):
         make_vae().fit(np.zeros((4, 5, 5, 1), "float32"), verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "encode", "reconstruct", "elbo"])
+def test_images_without_their_channel_axis_are_refused_with_the_fix(method, make_vae, images):
+    """Keras would add the axis for the encoder alone, and score each image against others."""
+    with pytest.raises(ValueError, match=r"x\[\.\.\., None\]"):
+        getattr(make_vae(), method)(images[:4, ..., 0])
+    dataset = tf.data.Dataset.from_tensor_slices(images[..., 0]).batch(4)
+    with pytest.raises(ValueError, match=r"x\[\.\.\., None\]"):
+        make_vae().fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "elbo"])
+def test_unscaled_pixels_under_a_bernoulli_are_refused(method, make_vae, images):
+    with pytest.raises(ValueError, match=r"\[0, 1\].*uint8 values from 0 to 255.*Divide"):
+        getattr(make_vae(), method)((images * 255).astype("uint8"))
+
+
+def test_a_prior_that_another_vae_built_is_refused(make_vae):
+    prior = make_vae().prior
+    with pytest.raises(ValueError, match=r"latent size, 3.*built for 2"):
+        kv.VAE(
+            kv.networks.mlp_encoder((4, 4, 1), 3),
+            kv.networks.mlp_decoder((4, 4, 1), 3),
+            prior=prior,
+        )

@@ -41,7 +41,17 @@ def open_file(path, value_range=None, image_size=None, color_mode=None):
             parts = {"train": (str(path), array, None)}
         else:
             parts = _read_npz(path)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except PermissionError:
+        raise
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        OverflowError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         if isinstance(error, _KeysError):
             raise
         lines = str(error).splitlines() or ["no text"]
@@ -65,7 +75,13 @@ def _read_npz(path):
         keys = set(file.files)
 
         def pair(x, y):
-            return f"{path}[{x!r}]", file[x], file[y] if y in keys else None
+            return f"{path}[{x!r}]", member(x), member(y) if y in keys else None
+
+        def member(key):
+            # What is no array in the archive comes as its bytes.
+            if not isinstance(file[key], np.ndarray):
+                raise ValueError(f"{key!r} is no array")
+            return file[key]
 
         if "x_train" in keys:
             parts = {"train": pair("x_train", "y_train")}

@@ -3,17 +3,16 @@
 import collections
 import concurrent.futures
 import os
-import sys
 import warnings
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from keras_vae import checks
 from keras_vae.data import image_files, pixels
 from keras_vae.data.folder_listing import list_images
 from keras_vae.data.stores import MemoryStore, StreamedStore
+from keras_vae.progress import bar
 
 _THREADS = min(16, (os.cpu_count() or 1) + 2)
 _NAMED = 5
@@ -138,16 +137,8 @@ def _check_all(files, size, color_mode, in_memory, progress):
     results, kept, keep = [], 0, True
     pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
     try:
-        bar = tqdm(
-            pool.map(check, files),
-            total=len(files),
-            desc="Checking images",
-            unit="image",
-            delay=1.0,
-            file=sys.stderr,
-            disable=not progress,
-        )
-        for result in bar:
+        checked = pool.map(check, files)
+        for result in bar(checked, progress, "Checking images", "image", len(files)):
             if isinstance(result, Checked):
                 kept += result.image.nbytes
                 if keep and not in_memory(kept):

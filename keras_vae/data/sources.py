@@ -81,7 +81,7 @@ def open_source(source, options):
 def _resolve(source):
     """Return the kind of a source given as str or path, and its name or path."""
     name = os.fspath(source)
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(os.path.expanduser(name))
     is_path = isinstance(source, os.PathLike)
     if name == digits.NAME and not is_path:
         return "digits", name
