@@ -28,7 +28,9 @@ np.savez(result_path, loss=history["loss"], **weights)
 
 
 @pytest.mark.parametrize(("count", "beta"), [(40, kv.schedules.LinearWarmup(3)), (31, 0.5)])
-def test_two_mirrored_devices_take_the_steps_of_one(count, make_vae, images, tmp_path, run_python):
+def test_two_mirrored_devices_take_the_steps_of_one(
+    count, beta, make_vae, images, tmp_path, run_python
+):
     """Also where the last batch is too small to be divided evenly."""
     images = images[:count]
     vae = make_vae(
