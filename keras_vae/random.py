@@ -110,7 +110,7 @@ def check_seed(seed):
     expectation = "`seed` must be an integer of 64 bits"
     if isinstance(seed, np.generic | np.ndarray):
         seed = seed.item()
-    if not isinstance(seed, int) or isinstance(seed, bool) or not -(2**63) <= seed < 2**63:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not -(2**63) <= seed < 2**64:
         raise ValueError(checks.message(expectation, f"seed={seed!r}"))
     return seed
 

@@ -28,7 +28,9 @@ class TrainableModel(keras.Model):
         # Inputs stay float32 under a mixed policy: the likelihood reads them.
         super().__init__(autocast=False, **kwargs)
         self.seed = None if seed is None else random.check_seed(seed)
-        self._noise_seed = random.fresh_seed() if seed is None else self.seed
+        noise_seed = random.fresh_seed() if seed is None else self.seed
+        # As a signed word, which TensorFlow's constants are.
+        self._noise_seed = (noise_seed + 2**63) % 2**64 - 2**63
         self._call_noise = keras.random.SeedGenerator(self._noise_seed % 2**31)
         # Not the optimiser's count, which stands still while gradients accumulate.
         self.step = self.add_weight(

@@ -162,7 +162,7 @@ def test_a_bernoulli_bias_of_pixels_that_are_always_0_or_1_is_finite():
 
 @pytest.mark.parametrize("scale", [0, -1.0, float("nan"), True, None])
 def test_a_scale_that_is_no_positive_number_is_refused(scale):
-    with pytest.raises(ValueError, match=r"`scale` must be > 0\. Received: scale="):
+    with pytest.raises(ValueError, match=r"`scale` must be >= 0\.0001\. Received: scale="):
         Gaussian(scale)
 
 

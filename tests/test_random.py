@@ -200,7 +200,7 @@ def test_an_array_of_row_seeds_is_taken_as_it_is():
     assert random.as_row_seeds(np.int64(9), 2).tolist() == random.row_seeds(9, 2).tolist()
 
 
-@pytest.mark.parametrize("seed", [[1, 2], [1.0, 2.0, 3.0], 1.5, True, "7", 2**63])
+@pytest.mark.parametrize("seed", [[1, 2], [1.0, 2.0, 3.0], 1.5, True, "7", 2**64])
 def test_what_is_no_seed_is_refused(seed):
     with pytest.raises(ValueError, match=r"`seed` must be an integer.*Received"):
         random.as_row_seeds(seed, 3)
