@@ -48,7 +48,7 @@ _option = functools.partial(click.option, show_default=True)
 )
 @_option("--batch-size", type=click.IntRange(min=1), default=128, help="Images in a step.")
 @_option("--learning-rate", type=float, default=1e-3, help="Step size of the optimiser, Adam.")
-@_option("--latent-dim", type=int, default=16, help="Size of the latent vector z.")
+@_option("--latent-dim", type=int, default=8, help="Size of the latent vector z.")
 @_option(
     "--network", type=click.Choice(["conv", "mlp"]), default="conv", help="Encoder and decoder."
 )
