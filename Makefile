@@ -7,10 +7,10 @@ DEMO ?= demo
 # Two processes: TensorFlow takes seconds to import, and a test seldom fills two cores.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-PYTHON_RANGE := 3.10 to 3.13
-IN_RANGE := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
-LOWEST_RANGE := 3.10 to 3.12
-IN_LOWEST_RANGE := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+PYTHON_RANGE := 3.11 to 3.13
+IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+LOWEST_RANGE := 3.11 to 3.12
+IN_LOWEST_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 
 RUFF := $(shell sed -n 's/.*"\(ruff==[^"]*\)".*/\1/p' pyproject.toml)
 # Files that say that an installation is complete: written last, and removed before it starts.
