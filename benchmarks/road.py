@@ -72,15 +72,16 @@ def textbook(folder):
     """Training loss after ten epochs of the textbook recipe: conv, two dimensions, grey pixels.
 
     A dense layer of 16 units comes before z, as the texts have it. With two dimensions some
-    initial weights end in the mean image, at 206 nats; network seed 0 is one of them.
+    initial weights stay at the mean image, at 206 nats, or use one dimension only: network seeds
+    0 and 10 do.
     """
     import keras_vae as kv
 
     data = kv.data.load("mnist", batch_size=128, validation_fraction=0)
     vae = kv.VAE(
-        kv.networks.conv_encoder(data.image_shape, latent_dim=2, units=16, seed=10),
-        kv.networks.conv_decoder(data.image_shape, latent_dim=2, seed=11),
-        seed=12,
+        kv.networks.conv_encoder(data.image_shape, latent_dim=2, units=16, seed=1),
+        kv.networks.conv_decoder(data.image_shape, latent_dim=2, seed=2),
+        seed=3,
     )
     vae.compile(optimizer="adam")
     start = time.perf_counter()
