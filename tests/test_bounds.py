@@ -104,9 +104,9 @@ def test_bounds_equal_their_formula_in_numpy(trained_vae, images):
 
 
 def test_elbo_is_below_log_prob_which_rises_with_the_number_of_samples(trained_vae, images):
-    x = np.tile(images, (5, 1, 1, 1))
+    x = np.tile(images, (50, 1, 1, 1))
     means = [trained_vae.log_prob(x, count, seed=6).mean() for count in (1, 5, 50, 500)]
-    assert all(np.diff(means) > 0.01)
+    assert all(np.diff(means) > 0) and means[3] - means[0] > 0.05
     assert trained_vae.elbo(x, 50, seed=6).mean() < means[1]
     # One draw of the weight is as good a guess of the ELBO as any.
     spread = trained_vae.log_prob(x, 1, seed=6).std() / np.sqrt(len(x))
