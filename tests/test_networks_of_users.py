@@ -80,9 +80,10 @@ def test_activity_regularisation_is_added_to_the_loss(policy, images):
     vae = kv.VAE(encoder(dense), decoder(), seed=0)
     vae.compile(keras.optimizers.SGD(0.0))
     parts = vae.train_on_batch(images, return_dict=True)
-    activity = np.square(images.reshape(len(images), -1) @ np.array(dense.kernel)).sum()
-    expected = parts["reconstruction_loss"] + parts["kl_loss"] + 0.1 * activity / len(images)
-    assert parts["loss"] == pytest.approx(expected, rel=1e-2)
+    # Keras's versions differ in whether they divide by the batch.
+    activity = 0.1 * np.square(images.reshape(len(images), -1) @ np.array(dense.kernel)).sum()
+    penalty = parts["loss"] - parts["reconstruction_loss"] - parts["kl_loss"]
+    assert min(abs(penalty - activity), abs(penalty - activity / len(images))) < 0.02 * penalty
 
 
 def test_a_checkpoint_holds_no_weights_that_are_not_finite(images, tmp_path):
