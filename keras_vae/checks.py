@@ -7,10 +7,8 @@ import difflib
 import math
 import numbers
 
-_DEFAULT_FIX = ""
 
-
-def message(expectation, received, fix=_DEFAULT_FIX):
+def message(expectation, received, fix=""):
     """Return the text of an error: what was expected, what was received, what to do.
 
     Args:
@@ -22,7 +20,7 @@ def message(expectation, received, fix=_DEFAULT_FIX):
     return f"{text} {fix}" if fix else text
 
 
-def integer(name, value, minimum, fix=_DEFAULT_FIX):
+def integer(name, value, minimum, fix=""):
     """Return `value` as an int, or raise `ValueError` if it is not an integer >= `minimum`.
 
     What needs more than 31 bits is refused too: no array has such a side.
@@ -36,7 +34,7 @@ def integer(name, value, minimum, fix=_DEFAULT_FIX):
     return int(value)
 
 
-def number(name, value, minimum=None, maximum=None, above=None, below=None, fix=_DEFAULT_FIX):
+def number(name, value, minimum=None, maximum=None, above=None, below=None, fix=""):
     """Return `value` as a float, or raise `ValueError` if it is not a number in the range.
 
     A number must be finite, and in the range of float32.

@@ -76,11 +76,10 @@ def mlp_decoder(
     x = inputs = keras.Input((latent_dim,), name="z")
     for width in _check_widths("units", units):
         x = layers.Dense(width, activation, kernel_initializer=initializers.next())(x)
-    bias = np.zeros(shape) if output_bias is None else np.broadcast_to(output_bias, shape)
     x = layers.Dense(
         math.prod(shape),
         kernel_initializer=initializers.next(),
-        bias_initializer=_constant(bias.ravel()),
+        bias_initializer=_constant(_output_bias(output_bias, shape).ravel()),
     )(x)
     return keras.Model(inputs, layers.Reshape(shape)(x), name="decoder")
 
@@ -173,13 +172,12 @@ def conv_decoder(
         if excess != ((0, 0), (0, 0)):
             x = layers.Cropping2D(excess)(x)
     shape = _params_shape(image_shape, params_per_channel)
-    bias = np.zeros(shape) if output_bias is None else np.broadcast_to(output_bias, shape)
     x = layers.Conv2DTranspose(
         shape[-1],
         3,
         padding="same",
         kernel_initializer=initializers.next(),
-        bias_initializer=_constant(bias.mean(axis=(0, 1))),
+        bias_initializer=_constant(_output_bias(output_bias, shape).mean(axis=(0, 1))),
     )(x)
     return keras.Model(inputs, x, name="decoder")
 
@@ -237,6 +235,19 @@ def _halvings(image_shape, filters):
 def _params_shape(image_shape, params_per_channel):
     params_per_channel = checks.integer("params_per_channel", params_per_channel, 1)
     return (*image_shape[:-1], image_shape[-1] * params_per_channel)
+
+
+def _output_bias(value, shape):
+    try:
+        return np.broadcast_to(np.asarray(0.0 if value is None else value, "float32"), shape)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            checks.message(
+                f"`output_bias` must be numbers that broadcast to the decoder's output, {shape}",
+                f"shape {np.shape(value)}" if np.ndim(value) else f"output_bias={value!r}",
+                "Take likelihood.bias(data.mean) of the same image shape.",
+            )
+        ) from error
 
 
 def _constant(values):

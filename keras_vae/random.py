@@ -132,8 +132,7 @@ def uniforms(seeds, dim, samples=0, stream=PIXELS):
     Output shape:
         `(B, dim)` for an int, `(K, B, dim)` for a tensor of indices.
     """
-    pair = ops.stack(_uniform_pairs(seeds, dim, samples, stream), axis=-1)
-    return ops.reshape(pair, _shape(seeds, dim, samples))[..., :dim]
+    return _interleave(_uniform_pairs(seeds, dim, samples, stream), dim)
 
 
 def normals(seeds, dim, samples=0, stream=LATENT):
@@ -156,8 +155,7 @@ def normals(seeds, dim, samples=0, stream=LATENT):
     first, second = _uniform_pairs(seeds, dim, samples, stream)
     radius = ops.sqrt(-2.0 * ops.log(first))
     angle = 2.0 * math.pi * second
-    pair = ops.stack([radius * ops.cos(angle), radius * ops.sin(angle)], axis=-1)
-    return ops.reshape(pair, _shape(seeds, dim, samples))[..., :dim]
+    return _interleave([radius * ops.cos(angle), radius * ops.sin(angle)], dim)
 
 
 def bits(seeds, dim, samples=0, stream=PIXELS):
@@ -189,9 +187,10 @@ def _uniform_pairs(seeds, dim, samples, stream):
     return [to_uniform(words) for words in bits(seeds, dim, samples, stream)]
 
 
-def _shape(seeds, dim, samples):
-    rows, even = ops.shape(seeds)[0], 2 * ((dim + 1) // 2)
-    return (*ops.shape(samples), rows, even)
+def _interleave(pair, dim):
+    """Return the numbers of two tensors by turns along the last axis, the first `dim` of them."""
+    *batch, _ = ops.shape(pair[0])
+    return ops.reshape(ops.stack(pair, axis=-1), (*batch, 2 * ((dim + 1) // 2)))[..., :dim]
 
 
 def _rotate_left(x, distance):

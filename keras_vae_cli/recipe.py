@@ -116,10 +116,7 @@ class Session:
     Attributes:
         interrupted: bool, whether Ctrl-C ended the training.
         nan_epoch: int or None, the epoch (from 0) whose loss was not finite.
-        nan_causes: str, the likely causes.
     """
-
-    nan_causes = NAN_CAUSES
 
     def __init__(self, vae, data, load_options, options):
         self.vae, self.data = vae, data

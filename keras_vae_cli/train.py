@@ -135,9 +135,11 @@ def _report(session, run):
         output.say_next("keras-vae", "evaluate", path)
         raise click.exceptions.Exit(130)
     if session.nan_epoch is not None:
+        from keras_vae.callbacks import NAN_CAUSES
+
         raise ValueError(
             f"The loss was not finite in epoch {session.nan_epoch + 1}, and training stopped. "
-            f"The weights from before it are in {path}. {session.nan_causes}"
+            f"The weights from before it are in {path}. {NAN_CAUSES}"
         )
     output.success(
         path,

@@ -125,3 +125,10 @@ def test_a_bad_width_of_the_dense_layer_before_z_is_refused():
 def test_no_parameters_for_a_channel_are_refused(factory):
     with pytest.raises(ValueError, match="`params_per_channel` must be an integer >= 1"):
         getattr(networks, factory)((8, 8, 1), 2, params_per_channel=0)
+
+
+@pytest.mark.parametrize("build", [networks.mlp_decoder, networks.conv_decoder])
+@pytest.mark.parametrize("bias", [np.zeros((9, 8, 1)), "bright"])
+def test_an_output_bias_that_does_not_fit_is_refused(build, bias):
+    with pytest.raises(ValueError, match=r"`output_bias` .*\(8, 8, 1\)"):
+        build((8, 8, 1), 2, output_bias=bias)
