@@ -1,24 +1,17 @@
 """What every exported file can do: plain functions over a VAE, by name."""
 
-from typing import NamedTuple
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from export.formats import ENDPOINTS
+from keras_vae import random
+
+# The draws behind a score are those of the first row of this seed, for every row.
+SCORE_SEED = 0
 
 
-class Endpoint(NamedTuple):
-    """The names of an endpoint's inputs and outputs."""
-
-    inputs: tuple
-    outputs: tuple
-
-
-ENDPOINTS = {
-    "decode": Endpoint(("z",), ("image",)),
-    "encode": Endpoint(("image",), ("z_mean", "z_log_var")),
-    "reconstruct": Endpoint(("image",), ("image",)),
-    "generate": Endpoint(("seed", "temperature"), ("image", "z")),
-}
-
-
-def functions(vae):
+def functions(vae, plan):
     """Return the endpoints of a VAE as functions of tensors that give a dict of tensors.
 
     The image is the mean of p(x|z), never its parameters. Each row of a batch depends on its own
@@ -26,30 +19,44 @@ def functions(vae):
 
     Args:
         vae: `keras_vae.VAE`, built.
+        plan: `export.plan.Plan`, which tells the endpoints, and whether images are integers.
 
     Returns:
-        dict from name to function, with `ENDPOINTS`'s names of inputs and outputs.
+        dict from name to function, with the names of inputs and outputs of `ENDPOINTS`.
     """
 
+    noise = _score_noise(vae.latent_dim, plan.num_samples)
+
+    def pixels(image):
+        return _as_uint8(image) if plan.uint8 else image
+
     def decode(z):
-        return {"image": vae.decode(z)}
+        return {"image": pixels(vae.decode(z))}
 
     def encode(image):
         return vae.encode(image)._asdict()
 
     def reconstruct(image):
-        return {"image": vae.reconstruct(image)}
+        return {"image": pixels(vae.reconstruct(image))}
 
     def generate(seed, temperature):
         z = vae.prior.sample_rows(seed, temperature)
-        return {"image": vae.decode(z), "z": z}
+        return {"image": pixels(vae.decode(z)), "z": z}
 
-    return {
-        "decode": decode,
-        "encode": encode,
-        "reconstruct": reconstruct,
-        "generate": generate,
+    def score(image):
+        terms = vae.terms(image, noise)
+        parts = {"reconstruction_loss": terms.reconstruction_loss, "kl_loss": terms.kl_estimate}
+        return {"negative_elbo": parts["reconstruction_loss"] + parts["kl_loss"], **parts}
+
+    def decode_png(z):
+        image = _as_uint8(vae.decode(z))
+        return {"image_bytes": tf.map_fn(tf.io.encode_png, image, fn_output_signature=tf.string)}
+
+    found = {
+        function.__name__: function
+        for function in (decode, encode, reconstruct, generate, score, decode_png)
     }
+    return {name: found[name] for name in plan.endpoints}
 
 
 def input_types(vae):
@@ -64,3 +71,24 @@ def input_types(vae):
         "seed": ((), "int32"),
         "temperature": ((), "float32"),
     }
+
+
+def signature(vae, endpoint, batch_size):
+    """Return the `tf.TensorSpec`s of an endpoint's inputs; a batch size of None leaves it open."""
+    types = input_types(vae)
+    return [
+        tf.TensorSpec((batch_size, *types[key][0]), types[key][1], name=key)
+        for key in ENDPOINTS[endpoint].inputs
+    ]
+
+
+def _as_uint8(image):
+    # Rounded by hand: runtimes do not agree on the rounding of halves.
+    return ops.cast(ops.floor(ops.clip(image, 0.0, 1.0) * 255.0 + 0.5), "uint8")
+
+
+def _score_noise(latent_dim, num_samples):
+    """Return the constant draws `(K, 1, D)`, which every row shares."""
+    seeds = random.row_seeds(SCORE_SEED, 1)
+    samples = np.arange(num_samples, dtype=np.int32)
+    return ops.convert_to_numpy(random.normals(seeds, latent_dim, samples))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from export import endpoints
 from export.errors import message
+from export.plan import Plan
 
 _HALF = (tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum)
 
@@ -91,15 +92,11 @@ def _is_half(dtype):
 
 def _half_operators(vae):
     """Return the names of the operators in the graph that give half-precision numbers."""
-    types = endpoints.input_types(vae)
     names = []
-    for name in ("encode", "decode"):
-        specs = [
-            tf.TensorSpec((None, *types[key][0]), types[key][1])
-            for key in endpoints.ENDPOINTS[name].inputs
-        ]
-        function = tf.function(endpoints.functions(vae)[name], input_signature=specs)
-        graph = function.get_concrete_function().graph.as_graph_def()
+    for name, function in endpoints.functions(vae, Plan((), ("encode", "decode"))).items():
+        specs = endpoints.signature(vae, name, None)
+        traced = tf.function(function, input_signature=specs).get_concrete_function()
+        graph = traced.graph.as_graph_def()
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         names += [n.name for n in nodes if any(a.type in _HALF for a in n.attr.values())]
     return names

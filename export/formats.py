@@ -1,11 +1,74 @@
-"""The one table of formats: where each puts its files and how exact it has to be."""
+"""The one table of formats: precisions, endpoints, where files go, how exact they have to be."""
 
 import dataclasses
+from typing import NamedTuple
 
 from export.errors import close_names, message
 
-# Largest difference between the z of an exported `generate` and of the Keras model.
+# Largest difference between the z of an exported `generate` and of the Keras model: only a sampler
+# with the same integers is so near.
 Z_TOLERANCE = 1e-6
+
+
+class Endpoint(NamedTuple):
+    """The names of an endpoint's inputs and outputs."""
+
+    inputs: tuple
+    outputs: tuple
+
+
+ENDPOINTS = {
+    "decode": Endpoint(("z",), ("image",)),
+    "encode": Endpoint(("image",), ("z_mean", "z_log_var")),
+    "reconstruct": Endpoint(("image",), ("image",)),
+    "generate": Endpoint(("seed", "temperature"), ("image", "z")),
+    "score": Endpoint(("image",), ("negative_elbo", "reconstruction_loss", "kl_loss")),
+    "decode_png": Endpoint(("z",), ("image_bytes",)),
+}
+DEFAULT_ENDPOINTS = ("decode", "encode", "reconstruct", "generate")
+
+
+class Gate(NamedTuple):
+    """How near to the Keras model a file has to be.
+
+    Attributes:
+        image: float, the largest error of an image, as a part of the largest magnitude of the
+            Keras model's images, or of 1 if that is less.
+        psnr: float, the least PSNR in dB, the mean over the images.
+        other: float, as `image` for outputs other than images and z.
+    """
+
+    image: float
+    psnr: float
+    other: float
+
+
+class Precision(NamedTuple):
+    """What the numbers of a file are.
+
+    Attributes:
+        words: str, for people.
+        is_calibrated: bool, whether its ranges come from examples.
+        cannot: tuple of str, the endpoints that it cannot carry.
+    """
+
+    words: str
+    is_calibrated: bool = False
+    cannot: tuple = ()
+
+
+PRECISIONS = {
+    "float32": Precision("32-bit floats"),
+    "float16": Precision("weights of 16-bit floats"),
+    "dynamic": Precision("8-bit weights, 32-bit floats between the layers"),
+    "int8": Precision("8-bit weights and layers; inputs and outputs stay floats", True),
+    "full_int8": Precision(
+        "8-bit weights, layers, inputs and outputs, for processors without floats",
+        True,
+        ("generate", "score"),
+    ),
+    "int16x8": Precision("8-bit weights, 16-bit layers", True),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,15 +77,22 @@ class Format:
 
     Attributes:
         name: str, as in `export(formats=...)`.
+        words: str, for people.
         path: str, where an export stands below the export folder; `{precision}` and `{version}`
             are filled in.
-        tolerances: dict from precision to the largest error of an output other than z, as a part
-            of the largest magnitude of that output in the Keras model, or of 1 if that is less.
+        gates: dict from each precision that the format has to its `Gate`.
+        options: tuple of str, the options of `export` that act on it.
+        cannot: tuple of str, the endpoints that it cannot carry.
+        install: str, what brings its runtime.
     """
 
     name: str
+    words: str
     path: str
-    tolerances: dict
+    gates: dict
+    options: tuple
+    cannot: tuple
+    install: str
 
     @property
     def is_versioned(self):
@@ -30,30 +100,118 @@ class Format:
         return "{version}" in self.path
 
 
+_EXACT = Gate(image=1e-5, psnr=100.0, other=1e-5)
+
+# Set from trained MNIST decoders, mlp and conv, on draws of prior and posterior.
 FORMATS = {
     row.name: row
     for row in (
-        Format("saved_model", "saved_model/{version}", {"float32": 1e-5}),
-        Format("tflite", "tflite/model_{precision}.tflite", {"float32": 1e-5}),
+        Format(
+            "saved_model",
+            "TensorFlow and TensorFlow Serving",
+            "saved_model/{version}",
+            {"float32": _EXACT},
+            ("uint8",),
+            (),
+            "tensorflow",
+        ),
+        Format(
+            "tflite",
+            "LiteRT on phones, in browsers and on small devices",
+            "tflite/model_{precision}.tflite",
+            {
+                "float32": _EXACT,
+                "float16": Gate(image=3e-3, psnr=75.0, other=3e-3),
+                "dynamic": Gate(image=0.1, psnr=50.0, other=0.05),
+                "int8": Gate(image=0.6, psnr=38.0, other=0.2),
+                "full_int8": Gate(image=0.6, psnr=38.0, other=0.2),
+                "int16x8": Gate(image=0.3, psnr=45.0, other=0.1),
+            },
+            ("uint8", "batch_sizes", "allow_flex"),
+            ("decode_png",),
+            "ai-edge-litert",
+        ),
+        Format(
+            "onnx",
+            "ONNX Runtime, one file an endpoint",
+            "onnx/{precision}",
+            {"float32": _EXACT},
+            ("uint8",),
+            ("decode_png",),
+            "keras-vae[onnx]",
+        ),
     )
 }
 
 
-def resolve(names):
-    """Return the rows of the table for the names of formats, each once and in their order.
+class Target(NamedTuple):
+    """A format in one of its precisions."""
+
+    format: Format
+    precision: str
+
+    @property
+    def gate(self):
+        return self.format.gates[self.precision]
+
+
+def names(argument, value, options):
+    """Return the names that `value` gives, each once and in their order.
 
     Args:
-        names: str, or an iterable of str.
+        argument: str, what the value is called, for the error.
+        value: str, or an iterable of str.
+        options: the legal names.
 
     Raises:
         ValueError: if a name is unknown, or there is none.
     """
-    names = [names] if isinstance(names, str) else list(names)
-    legal = ", ".join(repr(name) for name in FORMATS)
-    if not names:
-        raise ValueError(message(f"`formats` must name at least one of {legal}", "none"))
-    for name in names:
-        if name not in FORMATS:
-            fix = close_names(name, FORMATS)
-            raise ValueError(message(f"`formats` must be among {legal}", repr(name), fix))
-    return [FORMATS[name] for name in dict.fromkeys(names)]
+    given = [value] if isinstance(value, str) else list(value)
+    legal = ", ".join(repr(name) for name in options)
+    if not given:
+        raise ValueError(message(f"`{argument}` must name at least one of {legal}", "none"))
+    for name in given:
+        if name not in options:
+            fix = close_names(name, options)
+            raise ValueError(message(f"`{argument}` must be among {legal}", repr(name), fix))
+    return list(dict.fromkeys(given))
+
+
+def targets(formats, precisions=("float32",)):
+    """Return the `Target`s of some formats: each in those precisions that it has, else float32.
+
+    Args:
+        formats: str, or an iterable of str.
+        precisions: str, or an iterable of str.
+
+    Raises:
+        ValueError: if a name is unknown, or a precision is of none of the formats.
+    """
+    chosen = [FORMATS[name] for name in names("formats", formats, FORMATS)]
+    precisions = names("precisions", precisions, PRECISIONS)
+    for precision in precisions:
+        if not any(precision in row.gates for row in chosen):
+            having = [row.name for row in FORMATS.values() if precision in row.gates]
+            legal = "; ".join(f"{row.name}: {', '.join(row.gates)}" for row in chosen)
+            raise ValueError(
+                message(
+                    f"`precisions` must be among those of the formats ({legal})",
+                    repr(precision),
+                    f"Add {' or '.join(map(repr, having))} to the formats.",
+                )
+            )
+    return [
+        Target(row, precision)
+        for row in chosen
+        for precision in ([name for name in precisions if name in row.gates] or ["float32"])
+    ]
+
+
+def signature(endpoint, batch_size):
+    """Return the name of the signature of an endpoint for a fixed batch size in a file."""
+    return endpoint if batch_size in (1, None) else f"{endpoint}_batch{batch_size}"
+
+
+def onnx_output(endpoint, output):
+    """Return the name of an output in an ONNX graph, where no input may be called the same."""
+    return f"{output}_out" if output in ENDPOINTS[endpoint].inputs else output

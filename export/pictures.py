@@ -36,8 +36,8 @@ def save_grid(images, path, columns=None):
     """Write images side by side as one PNG file, whole or not at all; small ones are enlarged.
 
     Args:
-        images: float array `(B, H, W, C)` with C of 1 or 3, or `(B, H, W)`; values outside
-            [0, 1] are clipped.
+        images: array `(B, H, W, C)` with C of 1 or 3, or `(B, H, W)`: floats, of which those
+            outside [0, 1] are clipped, or uint8.
         path: str or `pathlib.Path`.
         columns: None for a square grid, or int >= 1.
 
@@ -86,6 +86,8 @@ def _as_pixels(images):
         )
     if not np.all(np.isfinite(images)):
         raise ValueError(message("Images must be finite numbers", "NaN or infinity"))
+    if images.dtype == np.uint8:
+        return images
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 

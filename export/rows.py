@@ -1,4 +1,4 @@
-"""The row seeds of a seed, with NumPy alone: those of `keras_vae.random.row_seeds`.
+"""The draws of `keras_vae.random` with NumPy alone: row seeds, and z of a standard normal prior.
 
 Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 https://doi.org/10.1145/2063384.2063405).
@@ -14,8 +14,8 @@ from export.errors import message
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 _WORD = 0xFFFFFFFF
-# The second counter word that sets row seeds apart from every other draw.
-_ROWS_STREAM = 4
+# The word that sets draws apart by their purpose.
+_PRIOR_STREAM, _ROWS_STREAM = 1, 4
 
 
 def threefry2x32(key, counter):
@@ -61,6 +61,40 @@ def row_seeds(seed, num_rows):
     offset, stride = threefry2x32(key, counter)
     rows = np.arange(num_rows, dtype=np.uint64).astype(np.uint32)
     return (offset + (stride | np.uint32(1)) * rows).view(np.int32)
+
+
+def standard_normal(seeds, dim, temperature=1.0):
+    """Return the z of a standard normal prior that every exported `generate` draws.
+
+    Numbers 2i and 2i + 1 of a row come, by Box and Muller's transform, from the two words of
+    `threefry2x32(key=(seed, 1), counter=(i, 0))`.
+
+    Args:
+        seeds: int32 array `(B,)`, the row seeds.
+        dim: int >= 1, the numbers of a row.
+        temperature: float >= 0, or an array `(B,)` of them.
+
+    Output shape:
+        `(B, dim)`, float32.
+
+    Example:
+
+    >>> standard_normal(row_seeds(7, 2), 3).shape
+    (2, 3)
+    """
+    shape = (len(seeds), (dim + 1) // 2)
+    rows = np.broadcast_to(np.asarray(seeds, np.int32).view(np.uint32)[:, None], shape)
+    pairs = np.broadcast_to(np.arange(shape[1], dtype=np.uint32), shape)
+    key = (rows, np.full(shape, _PRIOR_STREAM, np.uint32))
+    first, second = (
+        ((word >> np.uint32(9)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23)
+        for word in threefry2x32(key, (pairs, np.zeros(shape, np.uint32)))
+    )
+    radius = np.sqrt(np.float32(-2.0) * np.log(first))
+    angle = np.float32(2.0 * np.pi) * second
+    z = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    z = z.reshape(len(seeds), -1)[:, :dim]
+    return z * np.broadcast_to(np.asarray(temperature, np.float32), (len(seeds),))[:, None]
 
 
 def as_row_seeds(seed=None, n=None):

@@ -8,7 +8,7 @@ import os
 import keras
 import tensorflow as tf
 
-from export import endpoints, quiet
+from export import endpoints, formats, quiet
 
 _ERRNO = {
     tf.errors.ResourceExhaustedError: errno.ENOSPC,
@@ -17,13 +17,14 @@ _ERRNO = {
 }
 
 
-def write(vae, path, batch_size=None):
-    """Write a SavedModel with a signature for each endpoint.
+def write(vae, path, functions, batch_sizes=(None,)):
+    """Write a SavedModel with a signature for each endpoint and batch size.
 
     Args:
         vae: `keras_vae.VAE`, built, in float32.
         path: `pathlib.Path` of the folder to write.
-        batch_size: None to leave it open, or int >= 1.
+        functions: dict from endpoint to function, such as those of `endpoints.functions`.
+        batch_sizes: tuple of int >= 1, or of None for one that is open.
 
     Raises:
         OSError: if the disk is full or refuses.
@@ -31,14 +32,12 @@ def write(vae, path, batch_size=None):
     # Without `track`, which would write each weight a second time: the archive finds the variables
     # that its endpoints use.
     archive = keras.export.ExportArchive()
-    types = endpoints.input_types(vae)
-    for name, function in endpoints.functions(vae).items():
-        signature = [
-            tf.TensorSpec((batch_size, *types[key][0]), types[key][1], name=key)
-            for key in endpoints.ENDPOINTS[name].inputs
-        ]
-        # Traced here, so that what goes wrong below is the disk's fault.
-        archive.add_endpoint(name, function, signature).get_concrete_function()
+    for name, function in functions.items():
+        for batch_size in batch_sizes:
+            specs = endpoints.signature(vae, name, batch_size)
+            # Traced here, so that what goes wrong below is the disk's fault.
+            traced = archive.add_endpoint(formats.signature(name, batch_size), function, specs)
+            traced.get_concrete_function()
     try:
         # Older versions of Keras announce the file whatever `verbose` says.
         with quiet.native_stderr(), contextlib.redirect_stdout(io.StringIO()):

@@ -1,11 +1,11 @@
-"""Write the endpoints of a VAE as one TFLite file of built-in operators."""
+"""Write the endpoints of a VAE as one TFLite file."""
 
 import re
 import tempfile
 
 import tensorflow as tf
 
-from export import endpoints, quiet, saved_model
+from export import formats, quiet, saved_model
 from export.errors import message
 
 # Such as: error: loc(callsite(fused["Igamma:", "decoder/gate/Igamma@__inference_decode_203"] at
@@ -15,27 +15,41 @@ _UNSUPPORTED = re.compile(
 )
 
 
-def write(vae, path):
-    """Write a `.tflite` file with a signature for each endpoint and a batch size of 1.
+def write(vae, path, functions, precision, plan, calibration):
+    """Write a `.tflite` file with a signature for each endpoint.
+
+    Its batch size is 1; other batch sizes are signatures of their own, which share the weights.
 
     Args:
         vae: `keras_vae.VAE`, built, in float32.
         path: `pathlib.Path` of the file to write.
+        functions: dict from endpoint to function.
+        precision: str, one of `formats.PRECISIONS`.
+        plan: `export.plan.Plan`.
+        calibration: function that returns the `export.calibration.Calibration`.
 
     Raises:
+        ImportError: if the precision needs a package that is not installed.
         ValueError: if a layer needs an operator that TFLite does not have.
         OSError: if the disk is full or refuses.
     """
+    batch_sizes = (1, *plan.batch_sizes)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        saved_model.write(vae, folder, batch_size=1)
-        path.write_bytes(_convert(folder))
+        saved_model.write(vae, folder, functions, batch_sizes)
+        signatures = [formats.signature(name, size) for name in functions for size in batch_sizes]
+        content = _convert(folder, signatures, plan.allow_flex)
+    if precision != "float32":
+        from export import quantization
+
+        content = quantization.quantize(content, precision, vae, calibration)
+    path.write_bytes(content)
 
 
-def _convert(folder):
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        folder, signature_keys=list(endpoints.ENDPOINTS)
-    )
+def _convert(folder, signatures, allow_flex):
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=signatures)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if allow_flex:
+        converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
     converter.allow_custom_ops = False
     try:
         with quiet.native_stderr():
@@ -54,6 +68,7 @@ def _refusal(error):
         message(
             "TFLite takes networks of its built-in operators",
             ", ".join(found) or str(error).strip().split("\n")[0],
-            "Build that layer of other operators, or leave 'tflite' out of the formats.",
+            "Build that layer of other operators, leave 'tflite' out of the formats, or ship "
+            "TensorFlow's operators with the app and say allow_flex=True.",
         )
     )

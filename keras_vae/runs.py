@@ -90,6 +90,15 @@ class Run:
         return vae
 
     @property
+    def name(self):
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    def card(self):
+        """Return the model card as Markdown."""
+        return model_card(self.name, self.config, self.metrics)
+
+    @property
     def metrics(self):
         """The dict of `metrics.json`, empty where there is none."""
         path = self.path / METRICS
@@ -133,8 +142,7 @@ class Run:
         """Replace `metrics.json`, and the numbers in the model card if there is one."""
         write_json(self.path / METRICS, metrics)
         if (self.path / CARD).exists():
-            name = self.path.resolve().name
-            write_text(self.path / CARD, model_card(name, self.config, metrics))
+            write_text(self.path / CARD, self.card())
 
 
 def load(path):

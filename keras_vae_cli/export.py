@@ -27,6 +27,30 @@ class _RunOrCommand(click.Group):
         return [name for name in super().list_commands(ctx) if name != _EXPORT_RUN]
 
 
+class _Words(click.ParamType):
+    """Words with commas between them."""
+
+    name = "names"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+class _Sizes(_Words):
+    """Integers with commas between them."""
+
+    name = "sizes"
+
+    def convert(self, value, param, ctx):
+        words = super().convert(value, param, ctx)
+        try:
+            return tuple(map(int, words))
+        except ValueError:
+            self.fail(f"{value!r} must be integers with commas between them.", param, ctx)
+
+
 @click.group(
     cls=_RunOrCommand,
     no_args_is_help=True,
@@ -37,7 +61,7 @@ def export():
     """Export RUN, or use what was exported.
 
     Each file is compared with the Keras model before it gets its name. A folder called like a
-    command is written ./COMMAND.
+    command is written ./COMMAND. `keras-vae export formats` shows what can be combined.
     """
 
 
@@ -46,27 +70,90 @@ def export():
 @click.option("--out", type=click.Path(), help="Folder to write.  [default: RUN/export]")
 @click.option(
     "--formats",
+    type=_Words(),
     default="saved_model,tflite",
     show_default=True,
-    help="saved_model, tflite, or both with a comma.",
+    help="Of saved_model, tflite, onnx.",
 )
-def export_run(run, out, formats):
+@click.option(
+    "--precisions",
+    type=_Words(),
+    default="float32",
+    show_default=True,
+    help="Of float32, float16, dynamic, int8, full_int8, int16x8.",
+)
+@click.option(
+    "--endpoints",
+    type=_Words(),
+    default="decode,encode,reconstruct,generate",
+    show_default=True,
+    help="Also score and decode_png.",
+)
+@click.option("--uint8", is_flag=True, help="Images of integers from 0 to 255.")
+@click.option(
+    "--batch-sizes",
+    type=_Sizes(),
+    default="",
+    help="Further batch sizes of a TFLite file, such as 8,32.",
+)
+@click.option(
+    "--num-samples",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Draws of z behind a score.",
+)
+@click.option("--allow-flex", is_flag=True, help="Let a TFLite file need TensorFlow's operators.")
+@click.option("--no-check", is_flag=True, help="Compare nothing with the Keras model.")
+def export_run(run, out, no_check, **options):
     """Export RUN, and compare each file with the Keras model."""
+    from export import plan
+
+    # Before TensorFlow is imported.
+    arguments = {name: options.pop(name) for name in ("formats", "precisions", "endpoints")}
+    plan.check(*arguments.values(), **options)
     output.import_keras_vae()
     from export.exporter import export as write_exports
     from keras_vae import runs
 
     opened = runs.load(run)
     directory = pathlib.Path(out) if out else opened.path / "export"
-    results = write_exports(opened.vae, directory, formats=tuple(formats.split(",")))
+    vae = opened.vae
+    results = write_exports(
+        vae,
+        directory,
+        **arguments,
+        data=_training_images(opened),
+        about={"name": opened.name, "data_set": opened.config["data"].get("source")},
+        card=opened.card(),
+        check=not no_check,
+        **options,
+    )
     for result in results:
-        click.echo(
-            f"Wrote {output.shorten(result.path)} ({output.size(result.path)}, "
-            f"{result.seconds:.1f} s, worst error {result.worst_error:.1e})."
-        )
-    first = output.shorten(results[-1].path)
-    words = ("--seed", 7, "--out", "generated.png")
-    output.say_next("keras-vae", "export", "generate", first, *words)
+        _report(result)
+    output.say_next("keras-vae", "export", "check", output.shorten(directory))
+
+
+def _training_images(opened):
+    """Return the run's data, or None with a note if it is not to be had any more."""
+    try:
+        return opened.load_data()
+    except (OSError, ValueError) as error:
+        click.echo(f"Note: without the run's training images, since they do not load: {error}")
+        return None
+
+
+def _report(result):
+    path = output.shorten(result.path)
+    error = "not compared"
+    if result.worst_error is not None:
+        error = f"worst error {result.worst_error:.1e}"
+    click.echo(f"Wrote {path} ({output.size(result.path)}, {result.seconds:.1f} s, {error}).")
+    for name, reason in result.left_out.items():
+        click.echo(f"  It has no {name}: {reason}.")
+    if "decode" in result.endpoints or "generate" in result.endpoints:
+        words = ("generate", path, "--seed", 7, "--out", "generated.png")
+        click.echo(f"  Run it: {output.command('keras-vae', 'export', *words)}")
 
 
 @export.command()
@@ -78,7 +165,7 @@ def export_run(run, out, formats):
 def generate(file, count, seed, temperature, out):
     """Generate images with an exported FILE, in its own runtime.
 
-    FILE is a .tflite file, or the folder of a SavedModel.
+    FILE is a .tflite file, or the folder of a SavedModel or of .onnx files.
     """
     output.check_out(out, (".png", ".npy"))
     output.clean_up_on_sigterm()
@@ -87,3 +174,107 @@ def generate(file, count, seed, temperature, out):
     images = runtimes.load(file).generate(count, seed=seed, temperature=temperature).image
     pictures.save(images, out)
     click.echo(f"Wrote {out} ({output.size(out)}, {count} images).")
+
+
+@export.command()
+@click.argument("directory", metavar="DIR", type=click.Path())
+def check(directory):
+    """Compare every file in an export folder with the golden vectors beside it.
+
+    It needs the runtime of each format alone, and exits 1 if a file differs too much.
+    """
+    output.clean_up_on_sigterm()
+    from export import check as checking
+
+    results = checking.check(directory)
+    for result in results:
+        path = output.shorten(result.path)
+        if result.missing:
+            click.echo(f"SKIP {path}: {result.missing}")
+        elif result.failures:
+            click.echo(f"FAIL {path}: {'; '.join(result.failures)}")
+        else:
+            click.echo(f"ok   {path}: worst error {result.worst_error:.1e}")
+    if any(result.failures for result in results):
+        raise click.exceptions.Exit(1)
+    if all(result.missing for result in results):
+        raise RuntimeError("No file could be checked: none of their runtimes is installed here.")
+
+
+@export.command()
+@click.argument("directory", metavar="DIR", type=click.Path())
+@click.option("--run", type=click.Path(), help="The run.  [default: the folder around DIR]")
+@click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
+@click.option(
+    "--images",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Test images for the loss of quality.",
+)
+def benchmark(directory, run, rounds, images):
+    """Measure every file in an export folder beside the Keras model.
+
+    Size, cold start, latency, throughput, memory, and what is lost on the run's test images, in
+    alternating rounds. Writes benchmark.json and benchmark.png into DIR.
+    """
+    output.clean_up_on_sigterm()
+    from export import benchmark as measuring
+    from export import report
+
+    report.read(directory)
+    directory = pathlib.Path(directory)
+    model, test = _run_of(directory, run, images)
+    rows = measuring.benchmark(directory, model, test, rounds)
+    output.import_keras_vae()
+    from keras_vae import files
+
+    files.write_json(directory / measuring.RESULT, rows)
+    with files.replacing_file(directory / measuring.PICTURE) as partial:
+        measuring.save_plot(rows, partial)
+    click.echo(measuring.table(rows))
+    for name in (measuring.RESULT, measuring.PICTURE):
+        click.echo(f"Wrote {output.shorten(directory / name)}.")
+
+
+def _run_of(directory, run, count):
+    """Return the Keras file of a run and its first test images, as far as they are to be had."""
+    path = pathlib.Path(run) if run else directory.resolve().parent
+    if run is None and not (path / "config.json").exists():
+        click.echo(f"Note: {path} is no run; without the Keras model. Name one with --run.")
+        return None, None
+    output.import_keras_vae()
+    from keras_vae import runs
+    from keras_vae_cli import recipe
+
+    opened = runs.load(path)
+    try:
+        test = recipe.first_images(opened.load_data().test, count) if count else None
+    except (OSError, ValueError) as error:
+        click.echo(f"Note: without the loss of quality, since the test images do not load: {error}")
+        test = None
+    return opened.path / runs.MODEL, test
+
+
+@export.command()
+def formats():
+    """Show the formats, their precisions, endpoints, options and how exact they must be."""
+    from export import formats as table
+
+    for row in table.FORMATS.values():
+        click.echo(f"{row.name}: {row.words}. Runs with {row.install}.")
+        click.echo(f"  file      {row.path}")
+        click.echo(f"  endpoints {', '.join(n for n in table.ENDPOINTS if n not in row.cannot)}")
+        click.echo(f"  options   {', '.join(row.options)}")
+        click.echo("  precision  images within  PSNR at least  other outputs within")
+        for name, gate in row.gates.items():
+            click.echo(
+                f"  {name:10} {gate.image:13g} {gate.psnr:11g} dB {gate.other:21g}   "
+                f"{table.PRECISIONS[name].words}"
+            )
+        click.echo("")
+    click.echo("Endpoints (inputs -> outputs):")
+    for name, endpoint in table.ENDPOINTS.items():
+        click.echo(f"  {name:11} {', '.join(endpoint.inputs)} -> {', '.join(endpoint.outputs)}")
+    click.echo("")
+    click.echo("Errors are parts of the largest magnitude of the Keras model's output, or of 1.")

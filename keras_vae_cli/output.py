@@ -76,8 +76,13 @@ def success(path, size, *facts, next_command):
 
 
 def say_next(*words):
-    """Print the command to type next, so that it can be pasted into a shell."""
-    click.echo(f"Next: {shlex.join(map(str, words))}")
+    """Print the command to type next."""
+    click.echo(f"Next: {command(*words)}")
+
+
+def command(*words):
+    """Return a command so that it can be pasted into a shell."""
+    return shlex.join(map(str, words))
 
 
 def shorten(path):

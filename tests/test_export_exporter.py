@@ -108,7 +108,8 @@ def test_a_new_version_stands_beside_the_earlier_ones(trained_vae, earlier):
     assert result.path == folder / "saved_model/10"
     after = contents(folder)
     assert {name: after[name] for name in before} == before
-    assert sorted(path.name for path in folder.iterdir()) == ["saved_model", "tflite"]
+    written = ["README.md", "golden", "report.json", "saved_model", "serving", "tflite"]
+    assert sorted(path.name for path in folder.iterdir()) == written
     variables = tf.train.list_variables(str(result.path / "variables/variables"))
     shapes = [tuple(shape) for name, shape in variables if name.endswith("VARIABLE_VALUE")]
     networks = (trained_vae.encoder, trained_vae.decoder)
@@ -171,15 +172,19 @@ def test_a_mixed_precision_vae_that_cannot_be_rebuilt_is_refused(tmp_path, layer
 
 
 @pytest.mark.parametrize("form", ["saved_model", "tflite"])
-def test_a_file_that_differs_from_keras_is_not_kept(form, earlier):
+def test_a_file_that_differs_from_keras_is_set_aside(form, earlier):
     folder, before = earlier
     with pytest.raises(VerificationError) as caught:
         export(vae_with(Drifting()), folder, formats=form)
     name = {"saved_model": "saved_model/2", "tflite": "tflite/model_float32.tflite"}[form]
     # The slope of the sigmoid is at most a quarter.
-    words = rf"{folder / name}: `image` of `decode` differs from the Keras model by 0\.002"
+    words = (
+        rf"{folder / 'failed' / name}: `image` of `decode` differs from the Keras model by 0\.002"
+    )
     assert caught.match(words)
-    assert contents(folder) == before
+    after = contents(folder)
+    assert {key: value for key, value in after.items() if not key.startswith("failed")} == before
+    assert f"failed/{name}" in after and "report.json" not in after
 
 
 def test_an_interrupted_export_leaves_the_earlier_ones(earlier):

@@ -128,16 +128,33 @@ def test_a_full_disk_leaves_the_earlier_picture(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_formats_come_once_and_in_their_order():
-    names = [row.name for row in formats.resolve(["tflite", "saved_model", "tflite"])]
-    assert names == ["tflite", "saved_model"]
-    assert [row.name for row in formats.resolve("tflite")] == ["tflite"]
+def test_targets_come_once_and_in_their_order():
+    def chosen(*arguments):
+        return [(row.name, precision) for row, precision in formats.targets(*arguments)]
+
+    assert chosen(["tflite", "saved_model", "tflite"]) == [
+        ("tflite", "float32"),
+        ("saved_model", "float32"),
+    ]
+    # A format without the precision is written once, in float32.
+    assert chosen(["onnx", "tflite"], ["int8", "float32"]) == [
+        ("onnx", "float32"),
+        ("tflite", "int8"),
+        ("tflite", "float32"),
+    ]
+
+
+def test_uint8_images_are_drawn_as_they_are(tmp_path):
+    images = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+    pictures.save_grid(images, tmp_path / "grid.png")
+    pixels = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert set(images[0, :, :, 0].ravel()) | {255} == set(pixels[..., 0].ravel())
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["tflight"], "'saved_model', 'tflite'.*'tflight'.*Did you mean 'tflite'"),
+        (["tflight"], "'saved_model', 'tflite', 'onnx'.*'tflight'.*Did you mean 'tflite'"),
         (["tflite", "coreml"], "'coreml'"),
         ("savedmodel", "Did you mean 'saved_model'"),
         ([], "at least one"),
@@ -146,7 +163,7 @@ def test_formats_come_once_and_in_their_order():
 )
 def test_an_unknown_format_is_refused_with_the_close_names(names, words):
     with pytest.raises(ValueError, match=words):
-        formats.resolve(names)
+        formats.targets(names)
 
 
 def test_chatter_is_held_back_and_all_else_let_through(capfd):

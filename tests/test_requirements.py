@@ -14,12 +14,18 @@ def lines(name):
     return {line.strip() for line in text if line.strip() and not line.startswith("#")}
 
 
-def test_requirements_has_the_ranges_of_the_package_and_of_the_onnx_extra():
-    assert lines("requirements.txt") == {*PROJECT["dependencies"], *EXTRAS["onnx"]}
+def test_requirements_has_the_ranges_of_the_package_and_of_the_extras_for_exports():
+    exports = (*EXTRAS["onnx"], *EXTRAS["quantize"])
+    assert lines("requirements.txt") == {*PROJECT["dependencies"], *exports}
 
 
 def test_the_lowest_versions_are_the_lower_ends_of_the_ranges():
-    ranges = {*PROJECT["dependencies"], *EXTRAS["onnx"], *EXTRAS["test"]}
+    ranges = {
+        *PROJECT["dependencies"],
+        *EXTRAS["onnx"],
+        *EXTRAS["quantize"],
+        *EXTRAS["test"],
+    }
     lowest = {}
     for requirement in ranges:
         name, version = re.match(r"([\w.-]+)>=([\d.]+)", requirement).groups()

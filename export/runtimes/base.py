@@ -1,20 +1,13 @@
-"""Run an exported file behind one interface, whatever its format.
-
-Only the runtime of that format is imported: neither TensorFlow nor Keras for a `.tflite` file,
-and never keras_vae.
-"""
+"""The one interface over exported files: what is checked and named the same in all of them."""
 
 import abc
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
-from export import quiet, rows
-from export.endpoints import ENDPOINTS
+from export import rows
 from export.errors import message
-
-_TFLITE_IDENTIFIER = b"TFL3"
+from export.formats import ENDPOINTS
 
 
 class Encoded(NamedTuple):
@@ -31,42 +24,12 @@ class Generated(NamedTuple):
     z: np.ndarray
 
 
-def load(path):
-    """Load an exported file.
+class Scored(NamedTuple):
+    """Nats of each image, `(B,)`: the negative ELBO and its two parts, which add up to it."""
 
-    Args:
-        path: str or `pathlib.Path`: a `.tflite` file; or a SavedModel, either one version of it or
-            the folder of its versions, of which the highest is taken.
-
-    Returns:
-        A `Runtime`.
-
-    Raises:
-        ValueError: if there is no such file, or it is damaged or of another kind.
-
-    Example:
-
-    ```python
-    decoder = load("exported/tflite/model_float32.tflite")
-    image, z = decoder.generate(16, seed=7)
-    ```
-    """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        return _SavedModel(_saved_model_folder(path))
-    if not path.exists():
-        raise ValueError(
-            message(
-                "`path` must be an exported file",
-                f"{path}, which does not exist",
-                "Export a model first, with export.export or keras-vae export.",
-            )
-        )
-    with open(path, "rb") as file:
-        head = file.read(8)
-    if head[4:8] != _TFLITE_IDENTIFIER:
-        raise _not_exported(path, "a file that is damaged or is no TFLite file")
-    return _TFLite(path)
+    negative_elbo: np.ndarray
+    reconstruction_loss: np.ndarray
+    kl_loss: np.ndarray
 
 
 class Runtime(abc.ABC):
@@ -74,21 +37,25 @@ class Runtime(abc.ABC):
 
     Attributes:
         path: `pathlib.Path` of the file or folder.
-        endpoints: tuple of str, those of decode, encode, reconstruct and generate that it has.
+        endpoints: tuple of str, those of `formats.ENDPOINTS` that it has.
+        metadata: dict, what the file says of itself; empty for one that says nothing.
     """
 
-    def __init__(self, path, row_shapes):
+    def __init__(self, path, row_shapes, metadata):
         self.path = path
+        self.metadata = metadata or {}
         self._row_shapes = row_shapes
         self.endpoints = tuple(name for name in ENDPOINTS if name in row_shapes)
         for name in self.endpoints:
             if sorted(row_shapes[name]) != sorted(ENDPOINTS[name].inputs):
-                raise _not_exported(path, f"`{name}` with inputs {sorted(row_shapes[name])}")
+                raise not_exported(path, f"`{name}` with inputs {sorted(row_shapes[name])}")
         if not self.endpoints:
-            raise _not_exported(path, f"signatures {sorted(row_shapes)}")
+            raise not_exported(path, f"signatures {sorted(row_shapes)}")
 
     def decode(self, z):
         """Return images `(B, *event)`, the means of p(x|z), for z `(B, D)`.
+
+        They are floats, or integers from 0 to 255 where the file was exported so.
 
         Raises:
             ValueError: if the file has no `decode`, or z is of another shape or not finite.
@@ -106,6 +73,9 @@ class Runtime(abc.ABC):
 
     def generate(self, n=None, temperature=1.0, seed=None):
         """Generate images from draws of the prior, those of `VAE.generate` for the same seed.
+
+        A file without `generate` decodes draws that are made here, where its prior is a standard
+        normal one.
 
         Args:
             n: None or int >= 1, how many; None for one, or one for each row seed.
@@ -125,8 +95,28 @@ class Runtime(abc.ABC):
             expectation = f"`temperature` must be a number >= 0, or {len(seeds)} of them"
             raise ValueError(message(expectation, f"temperature={temperature.tolist()}"))
         temperature = np.broadcast_to(temperature, seeds.shape)
+        if "generate" not in self.endpoints and self._draws_normals():
+            z = rows.standard_normal(seeds, self.metadata["latent_dim"], temperature)
+            return Generated(self.decode(z), z)
         outputs = self.run("generate", seed=seeds, temperature=temperature)
         return Generated(outputs["image"], outputs["z"])
+
+    def _draws_normals(self):
+        """Whether the file can decode, and z is to be drawn from a standard normal prior."""
+        prior = self.metadata.get("prior", {}).get("class")
+        return "decode" in self.endpoints and prior == "StandardNormal"
+
+    def score(self, image):
+        """Return `Scored`, in nats, for images `(B, *event)`: unlikely ones score high.
+
+        Errors as in `decode`.
+        """
+        outputs = self.run("score", image=image)
+        return Scored(*(outputs[name] for name in Scored._fields))
+
+    def decode_png(self, z):
+        """Return a PNG file, bytes, for each row of z `(B, D)`; errors as in `decode`."""
+        return list(self.run("decode_png", z=z)["image_bytes"])
 
     def run(self, endpoint, **inputs):
         """Run an endpoint on arrays, each of the same number of rows.
@@ -168,72 +158,6 @@ class Runtime(abc.ABC):
         return np.ascontiguousarray(value)
 
 
-class _TFLite(Runtime):
-    """A `.tflite` file in LiteRT, one row at a time: its batch size is 1."""
-
-    def __init__(self, path):
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            with quiet.native_stderr():
-                self._interpreter = Interpreter(model_path=str(path))
-                self._interpreter.allocate_tensors()
-                self._runners = {
-                    name: self._interpreter.get_signature_runner(name)
-                    for name in self._interpreter.get_signature_list()
-                }
-        except (ValueError, RuntimeError) as error:
-            raise _not_exported(path, f"a file that LiteRT refuses: {error}") from error
-        row_shapes = {
-            name: {
-                key: tuple(int(size) for size in details["shape"][1:])
-                for key, details in runner.get_input_details().items()
-            }
-            for name, runner in self._runners.items()
-        }
-        super().__init__(path, row_shapes)
-
-    def _run(self, endpoint, inputs):
-        runner = self._runners[endpoint]
-        count = {len(value) for value in inputs.values()}
-        results = [
-            runner(**{name: value[row : row + 1] for name, value in inputs.items()})
-            for row in range(count.pop())
-        ]
-        names = ENDPOINTS[endpoint].outputs
-        return {name: np.concatenate([result[name] for result in results]) for name in names}
-
-
-class _SavedModel(Runtime):
-    """A SavedModel in TensorFlow."""
-
-    def __init__(self, path):
-        import tensorflow as tf
-
-        try:
-            with quiet.native_stderr():
-                self._model = tf.saved_model.load(str(path))
-        # TensorFlow raises errors of half a dozen kinds, depending on which file is damaged.
-        except Exception as error:
-            raise _not_exported(path, f"a folder that TensorFlow refuses: {error}") from error
-        self._functions = dict(self._model.signatures)
-        row_shapes = {
-            name: {
-                key: tuple(spec.shape[1:])
-                for key, spec in function.structured_input_signature[1].items()
-            }
-            for name, function in self._functions.items()
-        }
-        super().__init__(path, row_shapes)
-
-    def _run(self, endpoint, inputs):
-        import tensorflow as tf
-
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        outputs = self._functions[endpoint](**tensors)
-        return {name: outputs[name].numpy() for name in ENDPOINTS[endpoint].outputs}
-
-
 def _as_array(name, value, dtype):
     try:
         return np.asarray(value, dtype)
@@ -242,26 +166,7 @@ def _as_array(name, value, dtype):
         raise ValueError(message(expectation, f"{name}={value!r}")) from error
 
 
-def _saved_model_folder(path):
-    if (path / "saved_model.pb").exists():
-        return path
-    versions = [
-        folder
-        for folder in path.iterdir()
-        if folder.name.isdecimal() and (folder / "saved_model.pb").exists()
-    ]
-    if not versions:
-        raise ValueError(
-            message(
-                "`path` must be a .tflite file or the folder of a SavedModel",
-                f"{path}, a folder without saved_model.pb",
-                "Name the file, or the saved_model folder, inside the export folder.",
-            )
-        )
-    return max(versions, key=lambda folder: int(folder.name))
-
-
-def _not_exported(path, received):
+def not_exported(path, received):
     return ValueError(
         message(
             f"{path} must be a file that this package exported", received, "Export the model again."

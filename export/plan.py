@@ -1,0 +1,133 @@
+"""What is to be exported: the arguments of `export`, checked, and what each file can carry."""
+
+import dataclasses
+import numbers
+
+from export import formats
+from export.errors import message
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The choices of an export.
+
+    Attributes:
+        targets: tuple of `formats.Target`, the files to write.
+        endpoints: tuple of str.
+        uint8: bool, whether images come out as integers from 0 to 255.
+        num_samples: int, the draws of z behind a `score`.
+        batch_sizes: tuple of int, those that a TFLite file has beside 1.
+        allow_flex: bool, whether a TFLite file may need TensorFlow's own operators.
+    """
+
+    targets: tuple
+    endpoints: tuple = formats.DEFAULT_ENDPOINTS
+    uint8: bool = False
+    num_samples: int = 16
+    batch_sizes: tuple = ()
+    allow_flex: bool = False
+
+    def carried(self, target, event_shape, has_images):
+        """Return what one file can carry.
+
+        Args:
+            target: `formats.Target`.
+            event_shape: tuple of int.
+            has_images: bool, whether there are images to calibrate with.
+
+        Returns:
+            tuple of the endpoints that go in, and a dict from each other one to the reason.
+
+        Raises:
+            ValueError: if nothing is left.
+        """
+        precision = formats.PRECISIONS[target.precision]
+        left_out = {}
+        for name in self.endpoints:
+            if name in target.format.cannot:
+                left_out[name] = f"{target.format.name} has no operator that writes PNG"
+            elif name in precision.cannot:
+                left_out[name] = "its sampler and sums need floats"
+            elif name == "decode_png" and (len(event_shape) != 3 or event_shape[-1] not in (1, 3)):
+                left_out[name] = f"{event_shape} is no image of one or three channels"
+            elif precision.is_calibrated and reads_images(name) and not has_images:
+                left_out[name] = "its ranges are calibrated on training images, and none were given"
+        kept = tuple(name for name in self.endpoints if name not in left_out)
+        if not kept:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+            raise ValueError(
+                message(
+                    f"A {target.format.name} file in {target.precision} must carry an endpoint",
+                    f"none that it can ({reasons})",
+                    "Add 'decode' to the endpoints, or give training images as `data`.",
+                )
+            )
+        return kept, left_out
+
+
+def reads_images(endpoint):
+    """Whether an endpoint takes images."""
+    return "image" in formats.ENDPOINTS[endpoint].inputs
+
+
+def check(
+    formats_,
+    precisions=("float32",),
+    endpoints=formats.DEFAULT_ENDPOINTS,
+    uint8=False,
+    num_samples=16,
+    batch_sizes=(),
+    allow_flex=False,
+):
+    """Return the `Plan` of the arguments of `export`.
+
+    Raises:
+        ValueError: if a name is unknown, a number out of its range, or an option acts on none of
+            the formats.
+    """
+    targets = tuple(formats.targets(formats_, precisions))
+    batch_sizes = tuple(dict.fromkeys(_integer("batch_sizes", size, 2) for size in batch_sizes))
+    given = {"uint8": uint8, "batch_sizes": batch_sizes, "allow_flex": allow_flex}
+    for name, value in given.items():
+        having = [row.name for row in formats.FORMATS.values() if name in row.options]
+        if value and not any(name in target.format.options for target in targets):
+            raise ValueError(
+                message(
+                    f"`{name}` is an option of {', '.join(having)}",
+                    ", ".join(target.format.name for target in targets),
+                    f"Add one of them to the formats, or leave {name} out.",
+                )
+            )
+    integer_files = [
+        target.precision for target in targets if formats.PRECISIONS[target.precision].is_calibrated
+    ]
+    if uint8 and "full_int8" in integer_files:
+        raise ValueError(
+            message(
+                "`uint8` is an option of files whose outputs are floats otherwise",
+                "precision full_int8, whose images are 8-bit integers already",
+                "Leave uint8 out, or choose the precision int8.",
+            )
+        )
+    if allow_flex and integer_files:
+        raise ValueError(
+            message(
+                "`allow_flex` is an option of the precisions float32, float16 and dynamic",
+                ", ".join(integer_files),
+                "Leave allow_flex out, or choose one of these.",
+            )
+        )
+    return Plan(
+        targets,
+        tuple(formats.names("endpoints", endpoints, formats.ENDPOINTS)),
+        bool(uint8),
+        _integer("num_samples", num_samples, 1),
+        batch_sizes,
+        bool(allow_flex),
+    )
+
+
+def _integer(name, value, minimum):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
+        raise ValueError(message(f"`{name}` must be integers >= {minimum}", f"{value!r}"))
+    return int(value)
