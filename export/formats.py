@@ -102,7 +102,8 @@ class Format:
 
 _EXACT = Gate(image=1e-5, psnr=100.0, other=1e-5)
 
-# Set from trained MNIST decoders, mlp and conv, on draws of prior and posterior.
+# The bounds are half as much again, or some 3 dB less, than what was measured over all endpoints
+# on MNIST (conv, 16 latent dimensions) and on digits (conv and mlp, Bernoulli and Gaussian).
 FORMATS = {
     row.name: row
     for row in (
@@ -121,11 +122,11 @@ FORMATS = {
             "tflite/model_{precision}.tflite",
             {
                 "float32": _EXACT,
-                "float16": Gate(image=3e-3, psnr=75.0, other=3e-3),
-                "dynamic": Gate(image=0.1, psnr=50.0, other=0.05),
-                "int8": Gate(image=0.6, psnr=38.0, other=0.2),
-                "full_int8": Gate(image=0.6, psnr=38.0, other=0.2),
-                "int16x8": Gate(image=0.3, psnr=45.0, other=0.1),
+                "float16": Gate(image=3e-3, psnr=75.0, other=1e-3),
+                "dynamic": Gate(image=0.1, psnr=48.0, other=0.03),
+                "int8": Gate(image=0.3, psnr=40.0, other=0.04),
+                "full_int8": Gate(image=0.3, psnr=40.0, other=0.04),
+                "int16x8": Gate(image=0.15, psnr=46.0, other=0.03),
             },
             ("uint8", "batch_sizes", "allow_flex"),
             ("decode_png",),

@@ -2,13 +2,17 @@
 
 import contextlib
 import logging
+import re
 
+import numpy as np
 import tensorflow as tf
 
 from export import endpoints, formats, metadata, quiet
 from export.errors import message
 
 _OPSET = 18
+# Such as: Bad node spec for node. Name: decoder/gate/Igamma OpType: Igamma
+_NODE = re.compile(r"Name: (?P<layer>\S+) OpType: (?P<operator>\S+)")
 
 
 def write(vae, path, functions, about):
@@ -53,13 +57,29 @@ def _convert(tf2onnx, vae, name, function):
 
     with quiet.native_stderr(), _quiet_converter():
         traced = tf.function(renamed, input_signature=signature)
-        model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=_OPSET)
+        model, _ = tf2onnx.convert.from_function(
+            traced,
+            input_signature=signature,
+            opset=_OPSET,
+            custom_op_handlers={"Erfc": (_erfc, [])},
+        )
     _name_batch(model.graph)
     return model
 
 
+def _erfc(context, node, name, arguments):
+    """Write 1 - erf(x) for erfc(x), which ONNX does not have: Keras's GELU is made of it."""
+    one = context.make_const(f"{name}_one", np.array(1.0, np.float32))
+    erf = context.make_node("Erf", node.input, name=f"{name}_erf")
+    context.replace_inputs(node, [one.output[0], erf.output[0]])
+    node.type = "Sub"
+
+
 def _refusal(name, error):
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    node = _NODE.search(str(error))
+    if node:
+        reason = f"{node['operator']} (at {node['layer']})"
     return ValueError(
         message(
             "ONNX takes networks of operators that tf2onnx knows",

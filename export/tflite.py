@@ -56,10 +56,10 @@ def _convert(folder, signatures, allow_flex):
             return converter.convert()
     # The converter's own class of error is not public.
     except Exception as error:
-        raise _refusal(error) from error
+        raise _refusal(error, allow_flex) from error
 
 
-def _refusal(error):
+def _refusal(error, allow_flex):
     """Return the error that names the operators that TFLite lacks, and their layers."""
     found = dict.fromkeys(
         f"{match['operator']} (at {match['layer']})" for match in _UNSUPPORTED.finditer(str(error))
@@ -68,7 +68,7 @@ def _refusal(error):
         message(
             "TFLite takes networks of its built-in operators",
             ", ".join(found) or str(error).strip().split("\n")[0],
-            "Build that layer of other operators, leave 'tflite' out of the formats, or ship "
-            "TensorFlow's operators with the app and say allow_flex=True.",
+            "Build that layer of other operators, or leave 'tflite' out of the formats"
+            + ("." if allow_flex else ", or ship TensorFlow's with the app (allow_flex=True)."),
         )
     )

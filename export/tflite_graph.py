@@ -7,6 +7,14 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 # Names the outputs of the networks, which the converter names after the signature.
 NETWORKS = "networks/"
+# What computes with weights, which signatures share.
+_WEIGHTED = (
+    "FULLY_CONNECTED",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "TRANSPOSE_CONV",
+    "BATCH_MATMUL",
+)
 # The converter tells the tensors of several graphs apart by a number at the end.
 _NUMBER = re.compile(r"(?<![_\d])\d+$")
 
@@ -70,9 +78,10 @@ def tensors_alike(content):
         given = [graph.tensors[index] for index in operator.inputs if index >= 0]
         weights = [tensor.buffer for tensor in given if _is_constant(model, tensor)]
         data = [tensor for tensor in given if not _is_constant(model, tensor)]
-        if len(weights) < 2 or len(data) != 1:
+        kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        if kind not in _WEIGHTED or len(data) != 1:
             continue
-        key = tuple(sorted(weights))
+        key = (kind, *sorted(weights))
         roles[data[0].name.decode()].add(("into", key))
         roles[graph.tensors[operator.outputs[0]].name.decode()].add(("out of", key))
     return _joined(roles)

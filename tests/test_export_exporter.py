@@ -196,11 +196,32 @@ def test_an_interrupted_export_leaves_the_earlier_ones(earlier):
 
 def test_an_operator_that_tflite_lacks_is_named_with_its_layer(tmp_path, capfd):
     vae = vae_with(Igamma(name="strange_layer"))
+    vae.generate(seed=0)
+    capfd.readouterr()  # TensorFlow notes on its start that there is no GPU.
     with pytest.raises(ValueError, match=r"Igamma \(at .*strange_layer.*formats") as caught:
         export(vae, tmp_path / "exported", formats=("saved_model", "tflite"))
     assert len(str(caught.value)) < 400
     assert contents(tmp_path) == {}
     assert capfd.readouterr() == ("", "")
+
+
+def test_tensorflows_operators_go_in_where_they_are_allowed(tmp_path):
+    vae = vae_with(keras.layers.Lambda(lambda x: tf.math.tan(0.1 * x)))
+    with pytest.raises(ValueError, match=r"Tan \(at .*allow_flex=True"):
+        export(vae, tmp_path, "tflite", endpoints="decode")
+    options = {"endpoints": "decode", "allow_flex": True}
+    try:
+        (result,) = export(vae, tmp_path, "tflite", **options)
+    except ValueError as error:
+        # The interpreter of current TensorFlows comes without them.
+        assert "needs TensorFlow's own operators" in str(error) and "--no-check" in str(error)
+        (result,) = export(vae, tmp_path, "tflite", check=False, **options)
+        with pytest.raises(ValueError, match="needs TensorFlow's own operators"):
+            load(result.path)
+    else:
+        z = np.array([[0.5, -1.0], [2.0, 0.3]], "float32")
+        np.testing.assert_allclose(load(result.path).decode(z), vae.decode(z), rtol=0, atol=1e-5)
+    assert b"FlexTan" in result.path.read_bytes()
 
 
 def test_a_model_whose_weights_are_nan_is_refused(tmp_path, make_vae):

@@ -1,4 +1,4 @@
-"""Every kind of network and likelihood goes through both formats and comes out the same."""
+"""Every kind of network and likelihood goes through every format and comes out the same."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_vae as kv
-from export import export, load
+from export import export, formats, load
 
 TOLERANCE = 1e-5
 
@@ -125,7 +125,7 @@ def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp
     )
     x, z = rng.random((2, *shape), np.float32), rng.standard_normal((2, 3), np.float32)
     posterior = vae.encode(x)
-    for result in export(vae, tmp_path):
+    for result in export(vae, tmp_path, tuple(formats.FORMATS)):
         exported = load(result.path)
         z_mean, z_log_var = exported.encode(x)
         draws = exported.generate(2, seed=5)
@@ -143,3 +143,21 @@ def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp
             np.testing.assert_allclose(
                 found, expected, rtol=0, atol=TOLERANCE * scale, err_msg=f"{result.format} {name}"
             )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_network_goes_into_integers(variant, tmp_path):
+    vae, shape = VARIANTS[variant]()
+    x = np.random.default_rng(3).random((50, *shape), np.float32)
+    # Untrained networks are noise, of which the bounds for trained ones say nothing.
+    (result,) = export(vae, tmp_path, "tflite", "int8", data=x, check=False)
+    file = load(result.path)
+    assert file.endpoints == ("decode", "encode", "reconstruct", "generate")
+    draws, expected = file.generate(8, seed=5), np.asarray(vae.generate(8, seed=5))
+    np.testing.assert_allclose(draws.z, vae.prior.sample(8, 5), rtol=0, atol=1e-6)
+    spread = np.ptp(expected)
+    # A sigmoid's integers are 1/256 apart.
+    assert np.abs(draws.image - expected).max() < max(0.05 * spread, 1 / 256)
+    np.testing.assert_allclose(draws.image, file.decode(draws.z), rtol=0, atol=1e-6)
+    mean = np.asarray(vae.encode(x[:8]).z_mean)
+    assert np.abs(file.encode(x[:8]).z_mean - mean).max() < 0.1 * np.ptp(mean)

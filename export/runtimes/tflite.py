@@ -33,6 +33,8 @@ class _TFLite(Runtime):
                     for name in self._interpreter.get_signature_list()
                 }
         except (ValueError, RuntimeError) as error:
+            if "Select TensorFlow op" in str(error):
+                raise _no_flex(path) from error
             raise not_exported(path, f"a file that LiteRT refuses: {error}") from error
         self._runners, row_shapes = {}, {}
         for name, runner in runners.items():
@@ -69,6 +71,14 @@ def _interpreter_class(about):
             "The file needs TensorFlow's own operators: pip install tensorflow."
         ) from error
     return tf.lite.Interpreter
+
+
+def _no_flex(path):
+    return ValueError(
+        f"{path} needs TensorFlow's own operators, which the interpreter here does not have. Run "
+        "it on a device whose app brings them. To export it without comparing it, say check=False "
+        "(--no-check)."
+    )
 
 
 def _call(runner, inputs):
