@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from export import report
-from export.report import human_size
+from export.trees import in_words
 
 RESULT, PICTURE = "benchmark.json", "benchmark.png"
 BATCH_SIZES = (1, 32)
@@ -142,10 +142,10 @@ def table(rows):
     lines = [head]
     for row in rows:
         error = row.get("worst_error")
-        line = [row["file"], human_size(row["size"]), f"{row['cold_seconds']:.2f} s"]
+        line = [row["file"], in_words(row["size"]), f"{row['cold_seconds']:.2f} s"]
         for size in map(str, BATCH_SIZES):
             line.append(f"{row['median_ms'][size]:.3g}, {row['p99_ms'][size]:.3g} ms")
-        line += [f"{row['images_per_second']:,.0f}", human_size(row["peak_memory"])]
+        line += [f"{row['images_per_second']:,.0f}", in_words(row["peak_memory"])]
         line.append("-" if error is None else f"{error:.1e}")
         for name, wanted in has.items():
             if wanted:

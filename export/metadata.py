@@ -55,22 +55,3 @@ def read_saved_model(path):
     """Return the metadata of a SavedModel folder, or None if it has none."""
     file = pathlib.Path(path) / SAVED_MODEL_ENTRY
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
-
-def tree_sha256(path):
-    """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
-    path = pathlib.Path(path)
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    total = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        total.update(f"{file.relative_to(path).as_posix()} {digest}\n".encode())
-    return total.hexdigest()
-
-
-def tree_size(path):
-    """Return the bytes of a file, or of a folder's files."""
-    path = pathlib.Path(path)
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)

@@ -1,14 +1,13 @@
 """Write images as a PNG grid or as an array, with NumPy and Pillow."""
 
-import contextlib
 import io
 import math
-import os
 import pathlib
 
 import numpy as np
 
 from export.errors import message
+from export.trees import replacing
 
 _GAP = 2
 _CELL_PIXELS = 56
@@ -59,7 +58,7 @@ def save_grid(images, path, columns=None):
         top = _GAP + index // columns * (height + _GAP)
         left = _GAP + index % columns * (width + _GAP)
         grid[top : top + height, left : left + width] = image
-    with _replacing(path) as file:
+    with replacing(path) as file:
         Image.fromarray(grid[..., 0] if channels == 1 else grid).save(file, format="PNG")
 
 
@@ -68,7 +67,7 @@ def save_array(array, path):
     # Through memory, since NumPy's own writing to a file does not say why the disk refuses.
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(array), allow_pickle=False)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(buffer.getbuffer())
 
 
@@ -89,22 +88,3 @@ def _as_pixels(images):
     if images.dtype == np.uint8:
         return images
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """Yield a binary file that takes its name once it is whole."""
-    path = pathlib.Path(path)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(partial, "wb") as file:
-                yield file
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        # The name of the partial file would tell the user nothing.
-        reason = error.strerror or str(error)
-        raise OSError(error.errno, f"Nothing was written: {reason}", str(path)) from error

@@ -1,11 +1,9 @@
 """`report.json` and `README.md` of an export folder: what is there, and how good it is."""
 
 import json
-import os
 import pathlib
-import secrets
 
-from export import metadata
+from export import trees
 from export.errors import message
 from export.formats import FORMATS, PRECISIONS
 
@@ -46,7 +44,8 @@ def write(directory, entries, golden, about, card=None):
     if not entries:
         return
     name = entries[0]["golden"]
-    _write(directory / GOLDEN / name, golden)
+    with trees.replacing(directory / GOLDEN / name) as file:
+        file.write(golden)
     try:
         earlier = read(directory)["files"]
     except ValueError:
@@ -61,8 +60,9 @@ def write(directory, entries, golden, about, card=None):
         "files": files,
     }
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    _write(directory / REPORT, text.encode())
-    _write(directory / README, _readme(report, card).encode())
+    for place, content in ((REPORT, text), (README, _readme(report, card))):
+        with trees.replacing(directory / place) as file:
+            file.write(content.encode())
     used = {entry["golden"] for entry in files}
     for file in (directory / GOLDEN).glob("*.npz"):
         if file.name not in used:
@@ -84,7 +84,11 @@ def _readme(report, card):
     left_out = _left_out(report["files"])
     if left_out:
         sections.append(left_out)
+    delegates = _delegates(report["files"])
+    if delegates:
+        sections += ["## On phones", delegates]
     sections += [
+        "## What the numbers are",
         "The worst error is the largest difference from the Keras model, as a part of the "
         "largest magnitude of that output; PSNR is the mean over the images of `decode` (in "
         "brackets the worst image). Latency is the median of `decode` for one row where this was "
@@ -117,7 +121,7 @@ def _table(files):
         cells = (
             f"[{entry['path']}]({entry['path']})",
             PRECISIONS[entry["precision"]].words,
-            human_size(entry["size"]),
+            trees.in_words(entry["size"]),
             ", ".join(entry["endpoints"]),
             "not compared" if worst is None else f"{worst:.1e}",
             psnr,
@@ -136,6 +140,21 @@ def _left_out(files):
     return "\n".join(lines)
 
 
+def _delegates(files):
+    """Say what the delegates of phones leave to the slower operators."""
+    lines = []
+    for entry in files:
+        for name, found in entry.get("signatures", {}).items():
+            outside = ", ".join(found["outside_xnnpack"]) or "nothing"
+            objections = "; ".join(found["gpu_objections"]) or "nothing"
+            lines.append(
+                f"- `{entry['path']}`, `{name}`: {found['xnnpack_partitions']} XNNPACK partition"
+                f"{'s' * (found['xnnpack_partitions'] != 1)}, outside: {outside}. "
+                f"The GPU delegate does not take: {objections}."
+            )
+    return "\n".join(lines)
+
+
 def _usage(files):
     shown = next((entry for entry in files if "generate" in entry["endpoints"]), None)
     if shown is None:
@@ -145,27 +164,6 @@ def _usage(files):
     code = f'```python\nfrom export import load\n\nmodel = load("{path}")\n{call}\n```'
     words = [f"- {FORMATS[name].words}" for name in dict.fromkeys(e["format"] for e in files)]
     return "\n".join(words) + "\n\n" + code
-
-
-def human_size(size):
-    """Return a number of bytes for people, such as "1.2 MB"."""
-    size = float(size)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
-
-
-def _write(path, content):
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _no_report(path, received):
@@ -181,4 +179,4 @@ def _no_report(path, received):
 def entry_hash_is_right(directory, entry):
     """Whether a file is what it was when it was exported."""
     path = pathlib.Path(directory) / entry["path"]
-    return path.exists() and metadata.tree_sha256(path) == entry["sha256"]
+    return path.exists() and trees.tree_sha256(path) == entry["sha256"]

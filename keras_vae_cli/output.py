@@ -98,14 +98,9 @@ def count(images):
 
 def size(path):
     """Return the size of a file or of a folder's files, such as "1.2 MB"."""
-    path = pathlib.Path(path)
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    total = float(sum(file.stat().st_size for file in files))
-    for unit in ("B", "kB", "MB"):
-        if total < 1000:
-            return f"{total:.3g} {unit}"
-        total /= 1000
-    return f"{total:.3g} GB"
+    from export import trees
+
+    return trees.human_size(path)
 
 
 def check_out(path, suffixes):

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from export import check, export, load, metadata
+from export import check, export, load, trees
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_another_model_fails_the_check(copy, make_vae, tmp_path):
     report = json.loads((copy / "report.json").read_text())
     for entry in report["files"]:
         if entry["path"] == "tflite/model_float32.tflite":
-            entry["sha256"] = metadata.tree_sha256(path)
+            entry["sha256"] = trees.tree_sha256(path)
     (copy / "report.json").write_text(json.dumps(report))
     failures = results_of(copy)["tflite/model_float32.tflite"].failures
     assert failures[0].startswith("`image` of `decode` differs from the Keras model by")
