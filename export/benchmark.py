@@ -11,11 +11,13 @@ import time
 import numpy as np
 
 from export import report
+from export.errors import message
 from export.trees import in_words
 
 RESULT, PICTURE = "benchmark.json", "benchmark.png"
 BATCH_SIZES = (1, 32)
 _SECONDS = 0.2
+_STARTS = 3
 KERAS = "Keras model.predict"
 
 
@@ -32,15 +34,13 @@ def benchmark(directory, keras_model=None, images=None, rounds=7):
         list of dicts, one for each file: `file`, `precision`, `size`, `cold_seconds` (from the
         start of the process to the first image), `median_ms` and `p99_ms` by batch size,
         `images_per_second`, `peak_memory`, `worst_error`, and with images `elbo` and
-        `reconstruction_psnr`.
+        `reconstruction_psnr`; `error` instead for a file that does not run.
 
     Raises:
-        ValueError: if the folder holds no report.
-        RuntimeError: if the process of a file fails.
+        ValueError: if the folder holds no report, or no file has `decode`.
     """
     directory = pathlib.Path(directory)
     found = report.read(directory)
-    latent_dim = found["model"]["latent_dim"]
     rows = [
         {
             "file": entry["path"],
@@ -48,28 +48,53 @@ def benchmark(directory, keras_model=None, images=None, rounds=7):
             "size": entry["size"],
             "worst_error": entry["worst_error"],
             "path": directory / entry["path"],
+            "latent_dim": entry["model"]["latent_dim"],
         }
         for entry in found["files"]
         if "decode" in entry["endpoints"]
     ]
+    if not rows:
+        raise ValueError(
+            message(
+                "The benchmark measures `decode`",
+                f"{directory}, none of whose files has it",
+                "Export with 'decode' among the endpoints.",
+            )
+        )
     if keras_model is not None:
-        path = pathlib.Path(keras_model)
-        size = path.stat().st_size
-        rows.insert(0, {"file": KERAS, "precision": "float32", "size": size, "path": path})
+        path, latent_dim = pathlib.Path(keras_model), rows[-1]["latent_dim"]
+        keras = {"file": KERAS, "precision": "float32", "size": path.stat().st_size}
+        rows.insert(0, {**keras, "path": path, "latent_dim": latent_dim})
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        workers = [stack.enter_context(_Process(row["path"], latent_dim)) for row in rows]
-        times = _times(workers, rounds)
         if images is not None:
             np.save(folder / "images.npy", images)
-        for row, worker, measured in zip(rows, workers, times, strict=True):
-            row["cold_seconds"] = worker.cold_seconds
-            row |= _summary(measured)
-            if images is not None:
-                row |= worker.ask("quality", str(folder / "images.npy"))
-            row["peak_memory"] = worker.ask("memory")
-            del row["path"]
+        workers = {}
+        for row in rows:
+            place = row.pop("path"), row.pop("latent_dim")
+            try:
+                row["cold_seconds"] = _cold_seconds(*place)
+                workers[row["file"]] = stack.enter_context(_Process(*place))
+            except RuntimeError as error:
+                row["error"] = str(error)
+        times = _times(workers, rounds)
+        for row in rows:
+            if row["file"] in workers:
+                worker = workers[row["file"]]
+                row |= _summary(times[row["file"]])
+                if images is not None:
+                    row |= worker.ask("quality", str(folder / "images.npy"))
+                row["peak_memory"] = worker.ask("memory")
     return rows
+
+
+def _cold_seconds(path, latent_dim):
+    """Return the median seconds from the start of a process to its first image."""
+    seconds = []
+    for _ in range(_STARTS):
+        with _Process(path, latent_dim) as worker:
+            seconds.append(worker.cold_seconds)
+    return float(np.median(seconds))
 
 
 class _Process:
@@ -109,12 +134,12 @@ class _Process:
 
 
 def _times(workers, rounds):
-    """Return the seconds of all calls: for each worker a dict from batch size to rounds."""
-    times = [{size: [] for size in BATCH_SIZES} for _ in workers]
+    """Return the seconds of all calls: by file a dict from batch size to rounds."""
+    times = {name: {size: [] for size in BATCH_SIZES} for name in workers}
     for _ in range(rounds):
         for size in BATCH_SIZES:
-            for worker, measured in zip(workers, times, strict=True):
-                measured[size].append(worker.ask("time", size, _SECONDS))
+            for name, worker in workers.items():
+                times[name][size].append(worker.ask("time", size, _SECONDS))
     return times
 
 
@@ -135,10 +160,12 @@ def _summary(measured):
 
 def table(rows):
     """Return the measurements as lines of text."""
-    head = ["file", "size", "cold", *(f"batch {size}, p99" for size in BATCH_SIZES), "images/s"]
-    head += ["memory", "worst error"]
+    rows = [row for row in rows if "error" not in row]
+    head = ["file", "size", "cold start"]
+    head += [f"batch {size}: median, p99" for size in BATCH_SIZES]
+    head += ["images/s", "memory", "worst error"]
     has = {name: any(name in row for row in rows) for name in ("elbo", "reconstruction_psnr")}
-    head += ["ELBO"] * has["elbo"] + ["PSNR"] * has["reconstruction_psnr"]
+    head += ["ELBO, nats"] * has["elbo"] + ["PSNR, dB"] * has["reconstruction_psnr"]
     lines = [head]
     for row in rows:
         error = row.get("worst_error")
@@ -160,10 +187,11 @@ def table(rows):
 
 
 def save_plot(rows, path):
-    """Draw size, latency and memory, a bar for each file."""
+    """Draw size, latency, cold start and memory, a point for each file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if "error" not in row]
     panels = {
         "size, MB": [row["size"] / 1e6 for row in rows],
         "decode of one image, ms": [row["median_ms"]["1"] for row in rows],
@@ -176,9 +204,14 @@ def save_plot(rows, path):
     for axes, (title, values) in zip(
         figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
     ):
-        bars = axes.barh(names, values, color="#4472a8")
-        axes.bar_label(bars, labels=[f"{value:.3g}" for value in values], padding=3, fontsize=8)
+        # Points: a bar on a logarithmic axis has no length that means anything.
+        axes.plot(values, names, "o", color="#4472a8")
+        for value, name in zip(values, names, strict=True):
+            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(f"{value:.3g}", (value, name), fontsize=8, **place)
         axes.set(xscale="log", title=title, xlim=(min(values) / 3, max(values) * 8))
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.grid(axis="y", alpha=0.3)
         axes.tick_params(axis="x", labelsize=8)
     axes.invert_yaxis()
     figure.savefig(path, dpi=120, format="png")

@@ -8,7 +8,9 @@ from export import rows
 from export.errors import message
 from export.formats import ENDPOINTS
 
-_SEED = 7
+_SEED = 11
+# What is kept apart for the comparison with the Keras model, at most.
+_HELD_OUT = 64
 # Enough that the ranges of a decoder no longer widen; a few seconds of work.
 _EXAMPLES = 500
 
@@ -45,7 +47,6 @@ def collect(vae, images):
     ones = np.ones(_EXAMPLES, np.float32)
     z = np.asarray(vae.prior.sample_rows(seeds, ones))
     if images is not None:
-        images = images[:_EXAMPLES]
         z = np.concatenate([z, posterior_draws(vae, images)])
     return Calibration(z, seeds, ones, images)
 
@@ -57,13 +58,21 @@ def posterior_draws(vae, images):
     return np.asarray(z)[0]
 
 
-def images_of(data, event_shape, count=2 * _EXAMPLES):
+def split(images):
+    """Return the images to calibrate with, and those to compare on."""
+    if images is None:
+        return None, None
+    held_out = max(1, min(_HELD_OUT, len(images) // 4))
+    return (images[:-held_out] if len(images) > 1 else images), images[-held_out:]
+
+
+def images_of(data, vae, count=_EXAMPLES + _HELD_OUT):
     """Return up to `count` images of what a user gives as `data`, or None.
 
     Args:
         data: None; an array `(N, *event)`; batches of x, or of tuples that begin with x; or
             what `keras_vae.data.load` gives, of which the training images are taken.
-        event_shape: tuple of int.
+        vae: `keras_vae.VAE`, built.
         count: int >= 1.
 
     Raises:
@@ -71,9 +80,15 @@ def images_of(data, event_shape, count=2 * _EXAMPLES):
     """
     if data is None:
         return None
+    event_shape = vae.event_shape
     data = getattr(data, "train", data)
-    batches = [data[:count]] if hasattr(data, "shape") else _firsts(data, count)
-    arrays = [np.asarray(batch, np.float32) for batch in batches]
+    try:
+        batches = [data[:count]] if getattr(data, "shape", ()) else _firsts(data, count)
+        arrays = [np.asarray(batch, np.float32) for batch in batches]
+        arrays = arrays if all(array.ndim for array in arrays) else []
+    except (TypeError, ValueError) as error:
+        expected = "`data` must be an array of images, batches of them, or what load gives"
+        raise ValueError(message(expected, f"{type(data).__name__} ({error})")) from error
     images = np.concatenate(arrays)[:count] if arrays else np.empty((0, *event_shape), np.float32)
     if images.shape[1:] != tuple(event_shape) or not len(images) or not np.isfinite(images).all():
         received = f"shape {images.shape}"
@@ -81,6 +96,7 @@ def images_of(data, event_shape, count=2 * _EXAMPLES):
             received = "NaN or infinity"
         expected = ", ".join(("N", *map(str, event_shape)))
         raise ValueError(message(f"`data` must hold finite images ({expected})", received))
+    vae.likelihood.check(images)
     return images
 
 

@@ -46,14 +46,16 @@ def _check(directory, entry):
         return Checked(path, failures=("the file is missing",))
     if not report.entry_hash_is_right(directory, entry):
         return Checked(path, failures=("the file is not what was exported: its hash differs",))
-    golden = vectors.load(directory / report.GOLDEN / entry["golden"])
     try:
+        golden = vectors.load(directory / report.GOLDEN / pathlib.Path(entry["golden"]).name)
+        missing = [name for name in entry["endpoints"] if name not in golden]
+        if missing:
+            return Checked(path, failures=(f"no golden vectors of {', '.join(missing)}",))
         runtime = runtimes.load(path)
     except ImportError as error:
         return Checked(path, missing=str(error))
     except ValueError as error:
         return Checked(path, failures=(str(error),))
     gate = formats.FORMATS[entry["format"]].gates[entry["precision"]]
-    wanted = compare.endpoints_of(golden, entry["endpoints"])
-    found = compare.compare(runtime, wanted, gate)
+    found = compare.compare(runtime, compare.endpoints_of(golden, entry["endpoints"]), gate)
     return Checked(path, found.worst_error, found.failures)

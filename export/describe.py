@@ -1,5 +1,6 @@
 """What an export says of the model that it was made from."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 
@@ -10,7 +11,17 @@ from export import endpoints
 
 FORMAT = "keras_vae export"
 FORMAT_VERSION = 1
-_PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy", "ai-edge-litert")
+_PACKAGES = (
+    "keras-vae",
+    "keras",
+    "tensorflow",
+    "numpy",
+    "ai-edge-litert",
+    "litert-quantizer",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+)
 _PARTS = ("encoder", "decoder", "likelihood", "prior", "posterior")
 
 
@@ -25,6 +36,8 @@ def describe(vae, plan, about=None):
     Raises:
         ValueError: if `about` has other keys.
     """
+    if not isinstance(about or {}, dict):
+        raise ValueError(f"`about` must be a dict or None. Received: about={about!r}.")
     about = dict(about or {})
     unknown = about.keys() - {"name", "data_set", "labels"}
     if unknown:
@@ -32,23 +45,42 @@ def describe(vae, plan, about=None):
             "`about` must hold name, data_set and labels alone. "
             f"Received: {', '.join(sorted(unknown))}."
         )
+    texts = (about.get("name"), about.get("data_set"), *(about.get("labels") or ()))
+    if not all(isinstance(text, str | None) for text in texts):
+        raise ValueError(f"`about` must hold texts. Received: about={about!r}.")
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": about.get("name"),
         "latent_dim": vae.latent_dim,
         "image_shape": list(vae.event_shape),
-        "image_range": [0, 255] if plan.uint8 else [0, 1],
-        "image_dtype": "uint8" if plan.uint8 else "float32",
+        "image_range": [0, 1],
+        "output_range": _output_range(vae, plan),
         "likelihood": _part(vae.likelihood),
         "prior": _part(vae.prior),
         "posterior": _part(vae.posterior),
         "score": {"num_samples": plan.num_samples, "seed": endpoints.SCORE_SEED},
         "data_set": about.get("data_set"),
-        "labels": about.get("labels"),
+        "labels": list(about["labels"]) if about.get("labels") else None,
         "weights_sha256": weights_sha256(vae),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": _versions(),
     }
+
+
+def _output_range(vae, plan):
+    """Return the limits of the images that come out, or None where the mean has none."""
+    if plan.uint8:
+        return [0, 255]
+    return [0, 1] if vae.likelihood.is_binary else None
+
+
+def _versions():
+    """Return the versions of the packages that had a hand in it, as far as they are installed."""
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def weights_sha256(vae):

@@ -54,4 +54,7 @@ def read_tflite(path):
 def read_saved_model(path):
     """Return the metadata of a SavedModel folder, or None if it has none."""
     file = pathlib.Path(path) / SAVED_MODEL_ENTRY
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    except ValueError:
+        return "damaged"

@@ -43,6 +43,8 @@ def write(vae, path, functions, about):
             model = _convert(tf2onnx, vae, name, function)
             model.metadata_props.add(key=metadata.KEY, value=metadata.dump(about))
             onnx.checker.check_model(model, full_check=True)
+        except MemoryError:
+            raise
         except Exception as error:
             raise _refusal(name, error) from error
         (path / f"{name}.onnx").write_bytes(model.SerializeToString())

@@ -27,7 +27,7 @@ _GPU_OPERATORS = frozenset(
     """,
     )
 )
-_GPU_INTEGERS = frozenset(("INT32", "UINT32", "INT64"))
+_GPU_INTEGERS = frozenset(("INT16", "INT32", "UINT32", "INT64"))
 
 
 def inspect(content):

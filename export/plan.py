@@ -6,6 +6,8 @@ import numbers
 from export import formats
 from export.errors import message
 
+_NO_IMAGES = "its ranges are calibrated on training images, and none were given"
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -51,7 +53,7 @@ class Plan:
             elif name == "decode_png" and (len(event_shape) != 3 or event_shape[-1] not in (1, 3)):
                 left_out[name] = f"{event_shape} is no image of one or three channels"
             elif precision.is_calibrated and reads_images(name) and not has_images:
-                left_out[name] = "its ranges are calibrated on training images, and none were given"
+                left_out[name] = _NO_IMAGES
         kept = tuple(name for name in self.endpoints if name not in left_out)
         if not kept:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -59,7 +61,9 @@ class Plan:
                 message(
                     f"A {target.format.name} file in {target.precision} must carry an endpoint",
                     f"none that it can ({reasons})",
-                    "Add 'decode' to the endpoints, or give training images as `data`.",
+                    "Give training images as `data`, or add 'decode' to the endpoints."
+                    if any(reason == _NO_IMAGES for reason in left_out.values())
+                    else "Add 'decode' to the endpoints.",
                 )
             )
         return kept, left_out
@@ -86,8 +90,14 @@ def check(
             the formats.
     """
     targets = tuple(formats.targets(formats_, precisions))
+    if not isinstance(batch_sizes, (tuple, list)):
+        raise ValueError(message("`batch_sizes` must be a tuple of integers", f"{batch_sizes!r}"))
     batch_sizes = tuple(dict.fromkeys(_integer("batch_sizes", size, 2) for size in batch_sizes))
-    given = {"uint8": uint8, "batch_sizes": batch_sizes, "allow_flex": allow_flex}
+    given = {
+        "uint8": _switch("uint8", uint8),
+        "batch_sizes": batch_sizes,
+        "allow_flex": _switch("allow_flex", allow_flex),
+    }
     for name, value in given.items():
         having = [row.name for row in formats.FORMATS.values() if name in row.options]
         if value and not any(name in target.format.options for target in targets):
@@ -95,7 +105,7 @@ def check(
                 message(
                     f"`{name}` is an option of {', '.join(having)}",
                     ", ".join(target.format.name for target in targets),
-                    f"Add one of them to the formats, or leave {name} out.",
+                    f"Add {' or '.join(map(repr, having))} to the formats, or leave {name} out.",
                 )
             )
     integer_files = [
@@ -120,14 +130,22 @@ def check(
     return Plan(
         targets,
         tuple(formats.names("endpoints", endpoints, formats.ENDPOINTS)),
-        bool(uint8),
+        uint8,
         _integer("num_samples", num_samples, 1),
         batch_sizes,
-        bool(allow_flex),
+        allow_flex,
     )
 
 
-def _integer(name, value, minimum):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
-        raise ValueError(message(f"`{name}` must be integers >= {minimum}", f"{value!r}"))
+def _integer(name, value, minimum, maximum=10_000):
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or not minimum <= value <= maximum:
+        expectation = f"`{name}` must be of integers from {minimum} to {maximum}"
+        raise ValueError(message(expectation, f"{value!r}"))
     return int(value)
+
+
+def _switch(name, value):
+    if not isinstance(value, bool):
+        raise ValueError(message(f"`{name}` must be True or False", f"{name}={value!r}"))
+    return value

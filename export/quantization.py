@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 
 from export import formats, tflite_graph
+from export.errors import message
 
 _INSTALL = (
     "Every precision but float32 needs LiteRT's quantiser: pip install 'keras-vae[quantize]'."
@@ -44,20 +45,33 @@ def quantize(content, precision, vae, calibration):
         raise ImportError(_INSTALL) from error
     content = tflite_graph.name_outputs(content)
     with _quiet():
-        worker = quantizer.Quantizer(content)
-        scope = _scope(vae)
-        if precision == "float16":
-            _choose_float16(worker, scope)
-        elif precision == "dynamic":
-            _choose_dynamic(worker, scope)
-        else:
-            _choose_integers(
-                worker, scope, precision, tflite_graph.narrow_layers(content, _LEAST_WEIGHTS)
-            )
-        ranges = None
-        if formats.PRECISIONS[precision].is_calibrated:
-            ranges = _ranges(content, worker, calibration())
-        return tflite_graph.restore_outputs(worker.quantize(ranges).quantized_model)
+        try:
+            worker = quantizer.Quantizer(content)
+            scope = _scope(vae)
+            if precision == "float16":
+                _choose_float16(worker, scope)
+            elif precision == "dynamic":
+                _choose_dynamic(worker, scope)
+            else:
+                _choose_integers(
+                    worker, scope, precision, tflite_graph.narrow_layers(content, _LEAST_WEIGHTS)
+                )
+            ranges = None
+            if formats.PRECISIONS[precision].is_calibrated:
+                ranges = _ranges(content, worker, calibration())
+            # Its exceptions are of any kind.
+            content = worker.quantize(ranges).quantized_model
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                message(
+                    f"{precision} needs networks of operators that LiteRT's quantiser takes",
+                    str(error).strip().partition("\n")[0],
+                    "Choose float32, or build the networks of dense and convolutional layers.",
+                )
+            ) from error
+        return tflite_graph.restore_outputs(content)
 
 
 def _scope(vae):

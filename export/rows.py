@@ -117,7 +117,10 @@ def as_row_seeds(seed=None, n=None):
         seed = secrets.randbits(63)
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
         return row_seeds(int(seed), 1 if n is None else int(n))
-    seeds = np.asarray(seed)
+    try:
+        seeds = np.asarray(seed)
+    except ValueError:  # Rows of several lengths.
+        seeds = np.empty((0, 0))
     limits = np.iinfo(np.int32)
     if (
         seeds.ndim != 1

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from export import endpoints, formats, quiet
+from export.errors import message
 
 _ERRNO = {
     tf.errors.ResourceExhaustedError: errno.ENOSPC,
@@ -36,8 +37,11 @@ def write(vae, path, functions, batch_sizes=(None,)):
         for batch_size in batch_sizes:
             specs = endpoints.signature(vae, name, batch_size)
             # Traced here, so that what goes wrong below is the disk's fault.
-            traced = archive.add_endpoint(formats.signature(name, batch_size), function, specs)
-            traced.get_concrete_function()
+            try:
+                traced = archive.add_endpoint(formats.signature(name, batch_size), function, specs)
+                traced.get_concrete_function()
+            except (TypeError, ValueError, AttributeError) as error:
+                raise _untraceable(name, error) from error
     try:
         # Older versions of Keras announce the file whatever `verbose` says.
         with quiet.native_stderr(), contextlib.redirect_stdout(io.StringIO()):
@@ -45,3 +49,14 @@ def write(vae, path, functions, batch_sizes=(None,)):
     except tf.errors.OpError as error:
         code = _ERRNO.get(type(error), errno.EIO)
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _untraceable(name, error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return ValueError(
+        message(
+            "Export needs networks that TensorFlow can trace as a graph",
+            f"`{name}` with {lines[-1] if lines else type(error).__name__}",
+            "Build the layer at fault of keras.ops or TensorFlow operators.",
+        )
+    )

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from export import serving_protos
-from keras_vae import files
 
 FOLDER = "serving"
 WARM_UP = "tf_serving_warmup_requests"
@@ -24,28 +23,24 @@ def model_name(about):
 
 
 def write(folder, about, expected):
-    """Write the bundle whole, in place of an earlier one.
+    """Write the bundle.
 
     Args:
-        folder: `pathlib.Path` of the folder to write, beside `saved_model`.
+        folder: `pathlib.Path` of the folder to write; its place is beside `saved_model`.
         about: dict, the metadata of the export.
         expected: dict from endpoint to inputs and outputs, what the Keras model gave.
     """
     name = model_name(about)
-    with files.scratch_folder(folder) as partial:
-        templates = importlib.resources.files("export") / "serving_files"
-        for template in sorted(templates.iterdir(), key=lambda file: file.name):
-            if template.is_file():
-                text = template.read_text(encoding="utf-8")
-                (partial / template.name).write_text(text.replace("@NAME@", name), encoding="utf-8")
-        requests = partial / "requests"
-        requests.mkdir()
-        for endpoint, (inputs, outputs) in expected.items():
-            if endpoint != "decode_png":
-                _write_pair(requests, name, endpoint, _head(inputs), _head(outputs))
-        if folder.exists() and not folder.is_dir():
-            folder.unlink()
-        files.publish(partial, folder)
+    requests = folder / "requests"
+    requests.mkdir(parents=True)
+    templates = importlib.resources.files("export") / "serving_files"
+    for template in sorted(templates.iterdir(), key=lambda file: file.name):
+        if template.is_file():
+            text = template.read_text(encoding="utf-8")
+            (folder / template.name).write_text(text.replace("@NAME@", name), encoding="utf-8")
+    for endpoint, (inputs, outputs) in expected.items():
+        if endpoint != "decode_png":
+            _write_pair(requests, name, endpoint, _head(inputs), _head(outputs))
 
 
 def write_warm_up(folder, expected):

@@ -3,7 +3,9 @@
 import re
 import tempfile
 
+import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from export import formats, quiet, saved_model
 from export.errors import message
@@ -43,6 +45,40 @@ def write(vae, path, functions, precision, plan, calibration):
 
         content = quantization.quantize(content, precision, vae, calibration)
     path.write_bytes(content)
+
+
+def signatures(path):
+    """Return the names, shapes, types and scales of what each signature of a file takes and gives.
+
+    Args:
+        path: `pathlib.Path` of a file of built-in operators.
+    """
+    with quiet.native_stderr():
+        interpreter = Interpreter(model_path=str(path))
+        runners = {
+            name: interpreter.get_signature_runner(name)
+            for name in interpreter.get_signature_list()
+        }
+    return {
+        name: {
+            "inputs": _specs(runner.get_input_details()),
+            "outputs": _specs(runner.get_output_details()),
+        }
+        for name, runner in runners.items()
+    }
+
+
+def _specs(details):
+    found = {}
+    for name, detail in details.items():
+        found[name] = {
+            "shape": [int(size) for size in detail["shape"]],
+            "dtype": np.dtype(detail["dtype"]).name,
+        }
+        scale, zero_point = detail["quantization"]
+        if scale:
+            found[name] |= {"scale": float(scale), "zero_point": int(zero_point)}
+    return found
 
 
 def _convert(folder, signatures, allow_flex):

@@ -16,7 +16,7 @@ _WEIGHTED = (
     "BATCH_MATMUL",
 )
 # The converter tells the tensors of several graphs apart by a number at the end.
-_NUMBER = re.compile(r"(?<![_\d])\d+$")
+_NUMBER = re.compile(r"(?<![_\d:/])\d+$")
 
 
 def signatures(content):

@@ -38,7 +38,10 @@ def load(path):
     """
     vectors = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = path.read_bytes()
+        if name_of(content) != path.name:
+            raise ValueError("its name is not that of its content")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             for key in file.files:
                 endpoint, side, name = key.split("/")
                 pair = vectors.setdefault(endpoint, ({}, {}))

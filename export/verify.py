@@ -6,7 +6,7 @@ from export import calibration, compare, endpoints, rows
 from export.formats import ENDPOINTS
 from export.plan import Plan
 
-_SEED = 7
+_SEED = 5
 # Enough rows for a mean PSNR to be stable; fewer of large images.
 _MAX_ROWS, _MIN_ROWS, _NUMBERS = 64, 8, 200_000
 # Half precision alone moves the outputs by less, on average.
@@ -23,7 +23,7 @@ def references(vae, plan, images=None):
     Args:
         vae: `keras_vae.VAE`, built.
         plan: `export.plan.Plan`.
-        images: None, or a float array `(N, *event)` of training images.
+        images: None, or a float array `(N, *event)` that no range was calibrated on.
 
     Returns:
         dict from endpoint to a pair of dicts of arrays: inputs and outputs.
@@ -79,13 +79,12 @@ def _inputs(vae, images):
     event_shape = types["image"][0]
     n = int(np.clip(_NUMBERS // np.prod(event_shape), _MIN_ROWS, _MAX_ROWS))
     seeds = rows.row_seeds(_SEED, n)
-    temperature = generator.uniform(0.0, 1.3, n).astype(np.float32)
+    temperature = generator.uniform(0.0, 1.0, n).astype(np.float32)
     temperature[:2] = 1.0, 0.0
     if images is None:
         image = generator.random((n, *event_shape), np.float32)
     else:
-        # From the end: the ranges are calibrated on the first.
-        image = np.resize(images[::-1], (n, *event_shape))
+        image = np.resize(images, (n, *event_shape))
     z = generator.standard_normal((n, vae.latent_dim)).astype(np.float32)
     z[: n // 2] = np.asarray(vae.prior.sample_rows(seeds, np.ones(n, np.float32)))[: n // 2]
     if images is not None:

@@ -1,6 +1,8 @@
 """`keras-vae export RUN`, and the commands that act on exported files."""
 
+import datetime
 import pathlib
+import platform
 
 import click
 
@@ -117,7 +119,7 @@ def export_run(run, out, no_check, **options):
     from keras_vae import runs
 
     opened = runs.load(run)
-    directory = pathlib.Path(out) if out else opened.path / "export"
+    directory = opened.path / "export" if out is None else out
     vae = opened.vae
     results = write_exports(
         vae,
@@ -130,7 +132,7 @@ def export_run(run, out, no_check, **options):
         **options,
     )
     for result in results:
-        _report(result)
+        _report(result, arguments["precisions"])
     output.say_next("keras-vae", "export", "check", output.shorten(directory))
 
 
@@ -143,12 +145,14 @@ def _training_images(opened):
         return None
 
 
-def _report(result):
+def _report(result, asked):
     path = output.shorten(result.path)
     error = "not compared"
     if result.worst_error is not None:
         error = f"worst error {result.worst_error:.1e}"
     click.echo(f"Wrote {path} ({output.size(result.path)}, {result.seconds:.1f} s, {error}).")
+    if result.precision not in asked:
+        click.echo(f"  {result.format} has no {', '.join(asked)}: it is in {result.precision}.")
     for name, reason in result.left_out.items():
         click.echo(f"  It has no {name}: {reason}.")
     if "decode" in result.endpoints or "generate" in result.endpoints:
@@ -229,19 +233,32 @@ def benchmark(directory, run, rounds, images):
     output.import_keras_vae()
     from keras_vae import files
 
-    files.write_json(directory / measuring.RESULT, rows)
+    results = {
+        "machine": platform.platform(),
+        "date": datetime.date.today().isoformat(),
+        "rounds": rounds,
+        "files": rows,
+    }
+    files.write_json(directory / measuring.RESULT, results)
     with files.replacing_file(directory / measuring.PICTURE) as partial:
         measuring.save_plot(rows, partial)
     click.echo(measuring.table(rows))
+    click.echo(
+        "Times and images/s are of decode; the ELBO is that of score, PSNR that of reconstruct "
+        "against the test images."
+    )
     for name in (measuring.RESULT, measuring.PICTURE):
         click.echo(f"Wrote {output.shorten(directory / name)}.")
+    failed = [row["error"] for row in rows if "error" in row]
+    if failed:
+        raise RuntimeError(" ".join(failed))
 
 
 def _run_of(directory, run, count):
     """Return the Keras file of a run and its first test images, as far as they are to be had."""
     path = pathlib.Path(run) if run else directory.resolve().parent
     if run is None and not (path / "config.json").exists():
-        click.echo(f"Note: {path} is no run; without the Keras model. Name one with --run.")
+        click.echo(f"Note: {path} is no run, so that Keras is not measured. Name one with --run.")
         return None, None
     output.import_keras_vae()
     from keras_vae import runs
@@ -262,19 +279,23 @@ def formats():
     from export import formats as table
 
     for row in table.FORMATS.values():
-        click.echo(f"{row.name}: {row.words}. Runs with {row.install}.")
+        click.echo(f"{row.name}: {row.words}. Runs with {row.runtime}.")
         click.echo(f"  file      {row.path}")
         click.echo(f"  endpoints {', '.join(n for n in table.ENDPOINTS if n not in row.cannot)}")
         click.echo(f"  options   {', '.join(row.options)}")
-        click.echo("  precision  images within  PSNR at least  other outputs within")
+        click.echo("  precision  images within  mean PSNR  other outputs within")
         for name, gate in row.gates.items():
+            precision = table.PRECISIONS[name]
+            without = f"; no {', '.join(precision.cannot)}, no uint8" if precision.cannot else ""
             click.echo(
-                f"  {name:10} {gate.image:13g} {gate.psnr:11g} dB {gate.other:21g}   "
-                f"{table.PRECISIONS[name].words}"
+                f"  {name:10} {gate.image:13g} {gate.psnr:7g} dB {gate.other:21g}   "
+                f"{precision.words}{without}"
             )
         click.echo("")
     click.echo("Endpoints (inputs -> outputs):")
     for name, endpoint in table.ENDPOINTS.items():
         click.echo(f"  {name:11} {', '.join(endpoint.inputs)} -> {', '.join(endpoint.outputs)}")
     click.echo("")
+    click.echo("A precision that a chosen format does not have leaves that format in float32.")
     click.echo("Errors are parts of the largest magnitude of the Keras model's output, or of 1.")
+    click.echo("The mean PSNR is at least that, of reconstruct 3 dB less.")

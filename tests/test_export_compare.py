@@ -16,6 +16,7 @@ class Fixed:
     """A runtime that gives what it is told to."""
 
     endpoints = ("decode",)
+    batch_sizes = ()
 
     def __init__(self, change=lambda image: image):
         self.change = change
@@ -110,3 +111,84 @@ def test_damaged_golden_vectors_are_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"golden\.npz must hold the golden vectors"):
         vectors.load(path)
+
+
+class Table(Fixed):
+    """A runtime that gives the rows of fixed outputs, by endpoint."""
+
+    def __init__(self, outputs, batch_sizes=()):
+        self.outputs, self.endpoints, self.batch_sizes = outputs, tuple(outputs), batch_sizes
+
+    def run(self, endpoint, z):
+        rows = z[:, 0].astype(int)
+        return {name: value[rows] for name, value in self.outputs[endpoint].items()}
+
+
+ROWS = {"z": np.arange(6, dtype="float32")[:, None]}
+
+
+def failures(endpoint, expected, found, gate=GATE, batch_sizes=()):
+    runtime = Table({endpoint: found}, batch_sizes)
+    return compare.compare(runtime, {endpoint: (ROWS, expected)}, gate)
+
+
+def test_errors_are_parts_of_the_largest_magnitude():
+    # Ten times as large and as wrong: the same error, the same PSNR.
+    one = failures("decode", {"image": IMAGES}, {"image": noisy(IMAGES).astype("float32")})
+    ten = failures(
+        "decode", {"image": 10 * IMAGES}, {"image": (10 * noisy(IMAGES)).astype("float32")}
+    )
+    small, large = (found.errors["decode"]["image"] for found in (one, ten))
+    scale = 10 * IMAGES.max()
+    assert large["relative_error"] == pytest.approx(large["max_abs_error"] / scale, rel=1e-6)
+    assert large["psnr_mean"] == pytest.approx(small["psnr_mean"], abs=0.1)
+    assert one.failures == ten.failures == ()
+
+
+def test_every_kind_of_output_has_its_bound():
+    z = RNG.normal(size=(6, 4)).astype("float32")
+    score = np.abs(z[:, 0]) * 100
+    cases = (
+        ("generate", "z", z, z + 2e-5, "differs"),
+        ("encode", "z_mean", z, z + 0.05, "differs"),
+        ("score", "negative_elbo", score, score * 1.02, "differs"),
+        ("encode", "z_mean", z, z.astype("float64"), "is float64"),
+    )
+    for endpoint, name, expected, found, words in cases:
+        (problem,) = failures(endpoint, {name: expected}, {name: found}).failures
+        assert problem.startswith(f"`{name}` of `{endpoint}` {words}")
+    assert failures("generate", {"z": z}, {"z": z + 5e-7}).failures == ()
+
+
+def test_the_worst_error_is_that_of_all_outputs():
+    z = RNG.normal(size=(6, 4)).astype("float32")
+    found = failures("encode", {"z_mean": z, "z_log_var": z}, {"z_mean": z + 0.005, "z_log_var": z})
+    assert found.worst_error == pytest.approx(0.005 / np.abs(z).max(), rel=1e-3)
+
+
+def test_integers_may_differ_by_a_level():
+    levels = (IMAGES * 200).astype(np.uint8)
+    exact = formats.Gate(image=1e-5, psnr=100.0, other=1e-5)
+    one_up = levels.copy()
+    one_up[:, 0, 0, 0] += 1
+    assert failures("decode", {"image": levels}, {"image": one_up}, exact).failures == ()
+    for wrong in (levels + 1, np.where(levels == levels.max(), levels - 3, levels)):
+        assert failures("decode", {"image": levels}, {"image": wrong}, exact).failures
+
+
+def test_every_batch_size_of_a_file_is_compared():
+    class Drifting(Table):
+        def run(self, endpoint, z):
+            shift = 0.2 if len(z) == 4 else 0.0
+            return {"image": super().run(endpoint, z)["image"] + np.float32(shift)}
+
+    runtime = Drifting({"decode": {"image": IMAGES}}, batch_sizes=(1, 4))
+    problems = compare.compare(runtime, {"decode": (ROWS, {"image": IMAGES})}, GATE).failures
+    assert len(problems) == 1 and "`image` of `decode` in a batch of 4 differs" in problems[0]
+
+
+def test_a_reconstruction_may_have_the_errors_of_two_networks():
+    shifted = {"image": (IMAGES + 0.03).astype("float32")}  # 30.5 dB
+    strict = formats.Gate(image=0.05, psnr=32.0, other=0.01)
+    assert failures("decode", {"image": IMAGES}, shifted, strict).failures
+    assert not failures("reconstruct", {"image": IMAGES}, shifted, strict).failures

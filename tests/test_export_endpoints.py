@@ -76,7 +76,11 @@ def test_images_come_as_integers_where_asked(form, trained_vae, tmp_path):
     assert np.abs(found - expected * 255).max() <= 0.5 + 1e-3
     draws = file.generate(4, seed=3)
     assert draws.image.dtype == np.uint8 and draws.z.dtype == np.float32
-    assert file.metadata["image_range"] == [0, 255]
+    assert file.metadata["image_range"] == [0, 1]
+    assert file.metadata["output_range"] == [0, 255]
+    # What goes in stays floats: the bytes that came out are no input.
+    with pytest.raises(ValueError, match=r"floats, pixels from 0 to 1.*Divide by 255"):
+        file.reconstruct(found)
 
 
 def test_further_batch_sizes_share_the_weights(trained_vae, tmp_path):
@@ -114,7 +118,7 @@ def test_an_endpoint_that_a_format_cannot_carry_is_left_out_and_said(exported, t
     assert left_out["saved_model"] == {}
     for form in ("tflite", "onnx"):
         assert left_out[form] == {"decode_png": f"{form} has no operator that writes PNG"}
-    assert "has no `decode_png`" in (exported / "README.md").read_text()
+    assert "No `decode_png` in" in (exported / "README.md").read_text()
 
 
 def test_a_file_without_its_last_endpoint_is_refused(trained_vae, tmp_path):
@@ -143,9 +147,9 @@ def test_a_decoder_alone_draws_its_z_with_numpy(trained_vae, tmp_path):
         ({"endpoints": ("decode", "dream")}, "`endpoints` must be among.*'dream'"),
         ({"endpoints": ()}, "`endpoints` must name at least one"),
         ({"batch_sizes": (8,)}, "`batch_sizes` is an option of tflite. Received: saved_model"),
-        ({"formats_": "tflite", "batch_sizes": (1,)}, "`batch_sizes` must be integers >= 2"),
+        ({"formats_": "tflite", "batch_sizes": (1,)}, "`batch_sizes` must be of integers from 2"),
         ({"allow_flex": True}, "`allow_flex` is an option of tflite"),
-        ({"num_samples": 0}, "`num_samples` must be integers >= 1"),
+        ({"num_samples": 0}, "`num_samples` must be of integers from 1"),
         (
             {"formats_": "tflite", "precisions": "full_int8", "uint8": True},
             "`uint8`.*full_int8, whose images are 8-bit integers already",

@@ -57,6 +57,9 @@ def _choose(path):
         return "export.runtimes.saved_model", path
     if any(path.glob("*.onnx")):
         return "export.runtimes.onnx", path
+    folders = [folder for folder in path.iterdir() if any(folder.glob("*.onnx"))]
+    if len(folders) == 1:
+        return "export.runtimes.onnx", folders[0]
     versions = [
         folder
         for folder in path.iterdir()
@@ -67,7 +70,7 @@ def _choose(path):
             message(
                 "`path` must be a .tflite file, or the folder of a SavedModel or of .onnx files",
                 f"{path}, a folder without saved_model.pb or .onnx files",
-                "Name the file, or the saved_model folder, inside the export folder.",
+                "Name the file, or the folder saved_model or onnx, inside the export folder.",
             )
         )
     return "export.runtimes.saved_model", max(versions, key=lambda folder: int(folder.name))

@@ -39,10 +39,15 @@ class Runtime(abc.ABC):
         path: `pathlib.Path` of the file or folder.
         endpoints: tuple of str, those of `formats.ENDPOINTS` that it has.
         metadata: dict, what the file says of itself; empty for one that says nothing.
+        batch_sizes: tuple of int, the batch sizes that it is made for; empty where any will do.
     """
+
+    batch_sizes = ()
 
     def __init__(self, path, row_shapes, metadata):
         self.path = path
+        if not isinstance(metadata or {}, dict):
+            raise not_exported(path, "metadata that are damaged")
         self.metadata = metadata or {}
         self._row_shapes = row_shapes
         self.endpoints = tuple(name for name in ENDPOINTS if name in row_shapes)
@@ -51,6 +56,9 @@ class Runtime(abc.ABC):
                 raise not_exported(path, f"`{name}` with inputs {sorted(row_shapes[name])}")
         if not self.endpoints:
             raise not_exported(path, f"signatures {sorted(row_shapes)}")
+
+    def __repr__(self):
+        return f"<{self.path}: {', '.join(self.endpoints)}>"
 
     def decode(self, z):
         """Return images `(B, *event)`, the means of p(x|z), for z `(B, D)`.
@@ -136,20 +144,36 @@ class Runtime(abc.ABC):
             legal = ", ".join(self.endpoints)
             raise ValueError(message(f"{self.path} has the endpoints {legal}", f"`{endpoint}`"))
         shapes = self._row_shapes[endpoint]
-        return self._run(
-            endpoint, {name: self._check(name, inputs[name], shapes[name]) for name in shapes}
-        )
+        if set(inputs) != set(shapes):
+            expectation = f"`{endpoint}` takes {', '.join(shapes)}"
+            raise ValueError(message(expectation, ", ".join(inputs) or "nothing"))
+        checked = {name: self._check(name, inputs[name], shapes[name]) for name in shapes}
+        if len(set(map(len, checked.values()))) > 1:
+            received = ", ".join(f"{len(value)} of {name}" for name, value in checked.items())
+            raise ValueError(message(f"`{endpoint}` takes inputs of equally many rows", received))
+        return self._run(endpoint, checked)
 
     @abc.abstractmethod
     def _run(self, endpoint, inputs):
         """Return the dict of outputs for inputs that were checked."""
 
     def _check(self, name, value, row_shape):
+        if name == "seed":
+            value = rows.as_row_seeds(np.atleast_1d(value))
+        given = np.asarray(value) if name == "image" else np.empty(0)
         value = _as_array(name, value, np.int32 if name == "seed" else np.float32)
+        if name == "image" and given.dtype.kind in "iu" and given.size and given.max() > 1:
+            raise ValueError(
+                message(
+                    f"{self.path} takes `image` of floats, pixels from 0 to 1",
+                    f"{given.dtype} up to {given.max()}",
+                    "Divide by 255.",
+                )
+            )
         if value.shape[1:] != row_shape or not value.ndim or not len(value):
             expected = ", ".join(("B", *map(str, row_shape)))
             fix = "Add the batch axis with [None]." if value.shape == row_shape else ""
-            expectation = f"{self.path} takes `{name}` of shape ({expected})"
+            expectation = f"{self.path} takes `{name}` of shape ({expected}) with B >= 1"
             raise ValueError(message(expectation, f"shape {value.shape}", fix))
         if not np.all(np.isfinite(value)):
             count = np.count_nonzero(~np.isfinite(value))

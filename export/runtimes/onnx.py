@@ -39,7 +39,14 @@ class _ONNX(Runtime):
             row_shapes[file.stem] = {
                 value.name: tuple(value.shape[1:]) for value in session.get_inputs()
             }
-            about = json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
+            try:
+                about = json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
+            except ValueError as error:
+                raise not_exported(file, "metadata that are damaged") from error
+            names = {value.name for value in session.get_outputs()}
+            wanted = ENDPOINTS.get(file.stem)
+            if wanted and names != {onnx_output(file.stem, name) for name in wanted.outputs}:
+                raise not_exported(file, f"outputs {', '.join(sorted(names))}")
         super().__init__(path, row_shapes, about)
 
     def _run(self, endpoint, inputs):

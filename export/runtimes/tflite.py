@@ -1,7 +1,6 @@
 """Run a TFLite file in LiteRT."""
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from export import metadata, quiet
 from export.formats import ENDPOINTS
@@ -46,6 +45,8 @@ class _TFLite(Runtime):
                 key: tuple(int(size) for size in shape[1:]) for key, shape in shapes.items()
             }
         super().__init__(path, row_shapes, about)
+        sizes = {size for runners in self._runners.values() for size in runners}
+        self.batch_sizes = tuple(sorted(sizes))
 
     def _run(self, endpoint, inputs):
         names = ENDPOINTS[endpoint].outputs
@@ -63,6 +64,12 @@ class _TFLite(Runtime):
 
 def _interpreter_class(about):
     if not (about or {}).get("allow_flex"):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise ImportError(
+                "A .tflite file runs in LiteRT: pip install ai-edge-litert."
+            ) from error
         return Interpreter
     try:
         import tensorflow as tf

@@ -39,7 +39,10 @@ def main():
     worst = 0.0
     for path in sorted(pathlib.Path(__file__).parent.glob("requests/*.request.json")):
         expected = json.loads(path.with_name(path.name.replace("request", "response")).read_text())
-        outputs = predict(server, json.loads(path.read_text()))
+        try:
+            outputs = predict(server, json.loads(path.read_text()))
+        except OSError as error:
+            sys.exit(f"{server} does not answer as a server of {MODEL} does: {error}")
         pairs = list(zip(flat(outputs), flat(expected["outputs"]), strict=True))
         error = max(abs(a - b) / max(1.0, abs(b)) for a, b in pairs)
         worst = max(worst, error)

@@ -1,0 +1,173 @@
+"""The `README.md` of an export folder: the run's model card, and what the export adds."""
+
+from export import trees
+from export.formats import ENDPOINTS, PRECISIONS, onnx_output
+
+_RUNS = {
+    "tflite": """\
+`{path}` runs in LiteRT, on phones, in browsers and in Python (`pip install ai-edge-litert`). Each
+endpoint is a signature; a further batch size is one too, such as `decode_batch8`. Of a full_int8
+file the app quantises the inputs and dequantises the outputs, by the scales that the file gives.
+
+```python
+from ai_edge_litert.interpreter import Interpreter
+
+decode = Interpreter("{path}").get_signature_runner("{endpoint}")
+```""",
+    "onnx": """\
+`{path}` holds one file an endpoint, for ONNX Runtime (`pip install onnxruntime`), with an open
+batch size. {renamed}
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{path}/{endpoint}.onnx")
+```""",
+    "saved_model": """\
+`{path}` runs in TensorFlow: `tf.saved_model.load("{path}").signatures["{endpoint}"]`.
+TensorFlow Serving takes the folder around it: `docker compose up` in `serving/`, then
+`python client_rest.py` or `python client_grpc.py` there, which send the golden requests beside them
+and compare the answers (there is none for `decode_png`). The server serves the highest version.""",
+}
+
+
+def text(files, model, card):
+    """Return the README as Markdown.
+
+    Args:
+        files: list of dicts, the entries of the report.
+        model: dict, the metadata of the latest export.
+        card: str, Markdown to begin with, or None.
+    """
+    head = card.rstrip() if card else f"# {model['name'] or 'An exported VAE'}"
+    sections = [head, "## Exported files", _facts(model), _table(files)]
+    if len({entry["model"]["weights_sha256"] for entry in files}) > 1:
+        sections.append("The files are of several models: `report.json` says which is of which.")
+    sections += [part for part in (_left_out(files), _legend(files)) if part]
+    delegates = _delegates(files)
+    if delegates:
+        sections += ["## On phones", delegates]
+    sections += [
+        "## Check it here",
+        "```bash\nkeras-vae export check .\n```",
+        "This runs every file on the golden vectors beside it and compares, with no more than "
+        "the runtime of each format.",
+        "## Run it",
+        _usage(files),
+        "## Versions",
+        "\n".join(f"- {name} {version}" for name, version in model["versions"].items()),
+        f"SHA-256 of the weights: `{model['weights_sha256']}`",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _facts(model):
+    image = "x".join(map(str, model["image_shape"]))
+    limits = model["output_range"]
+    comes_out = "floats that can leave 0 to 1, so that they are clipped before they are shown"
+    if limits is not None:
+        comes_out = (
+            f"{'integers' if limits[1] == 255 else 'floats'} from {limits[0]} to {limits[1]}"
+        )
+    return (
+        f"z has {model['latent_dim']} numbers, an image {image}. Images go in as floats from 0 to "
+        f"1 and come out as {comes_out}: the mean of p(x|z) under a {model['likelihood']['class']} "
+        f"likelihood. Prior: {model['prior']['class']}. One seed gives one z in every file and in "
+        "Keras."
+    )
+
+
+def _table(files):
+    rows = [
+        "| file | numbers | size | endpoints | worst error | PSNR | decode |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in files:
+        image = ((entry["errors"] or {}).get("decode") or {}).get("image") or {}
+        psnr = "-"
+        if "psnr_mean" in image:
+            psnr = f"{image['psnr_mean']:.1f} ({image['psnr_worst']:.1f}) dB"
+        latency = entry.get("latency_ms", {}).get("decode")
+        worst = entry["worst_error"]
+        cells = (
+            f"[{entry['path']}]({entry['path']})",
+            PRECISIONS[entry["precision"]].words,
+            trees.in_words(entry["size"]),
+            ", ".join(entry["endpoints"]),
+            "not compared" if worst is None else f"{worst:.1e}",
+            psnr,
+            "-" if latency is None else f"{latency:.2f} ms",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _left_out(files):
+    reasons = {}
+    for entry in files:
+        for name, reason in entry["left_out"].items():
+            reasons.setdefault((name, reason), []).append(f"`{entry['path']}`")
+    return "\n".join(
+        f"- No `{name}` in {', '.join(paths)}: {reason}."
+        for (name, reason), paths in reasons.items()
+    )
+
+
+def _legend(files):
+    if all(entry["worst_error"] is None for entry in files):
+        return ""
+    return (
+        "The worst error is the largest difference from the Keras model over all endpoints, as a "
+        "part of the largest magnitude of that output, or of 1; PSNR is the mean over the images "
+        "of `decode`, in brackets the worst image, 120 dB for equal ones; the time is the median "
+        "of `decode` for one row on the machine that exported."
+    )
+
+
+def _delegates(files):
+    """Say what the delegates of phones leave to slower operators, a line for a file and a case."""
+    lines = []
+    for entry in files:
+        cases = {}
+        for name, found in entry.get("signatures", {}).items():
+            if name in ENDPOINTS:
+                cases.setdefault(_case(found), []).append(f"`{name}`")
+        lines += [
+            f"- `{entry['path']}`, {', '.join(names)}: {case}" for case, names in cases.items()
+        ]
+    return "\n".join(lines)
+
+
+def _case(found):
+    outside, partitions = ", ".join(found["outside_xnnpack"]), found["xnnpack_partitions"]
+    if not outside:
+        words = "XNNPACK takes all of it."
+    elif not partitions:
+        words = "XNNPACK takes none of it."
+    else:
+        words = f"XNNPACK leaves out {outside}."
+    objections = "; ".join(found["gpu_objections"])
+    return words + (f" The GPU delegate does not take {objections}." if objections else "")
+
+
+def _usage(files):
+    parts = []
+    for form in dict.fromkeys(entry["format"] for entry in files):
+        entry = next(entry for entry in files if entry["format"] == form)
+        renamed = [
+            f"`{name}` gives `{onnx_output(name, output)}`."
+            for name in entry["endpoints"]
+            for output in ENDPOINTS[name].outputs
+            if onnx_output(name, output) != output
+        ]
+        parts.append(
+            _RUNS[form].format(
+                path=entry["path"], endpoint=entry["endpoints"][0], renamed=" ".join(renamed)
+            )
+        )
+    first = files[0]["path"]
+    parts.append(
+        "Or any of them by one interface, with no more than its own runtime:\n\n"
+        f'```python\nfrom export import load\n\nprint(load("{first}"))\n```'
+    )
+    return "\n\n".join(parts)
