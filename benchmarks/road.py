@@ -71,21 +71,23 @@ def mnist(folder, arguments):
 def textbook(folder, arguments):
     """Training loss after ten epochs of the texts' recipe: conv, two dimensions, grey pixels.
 
-    From several seeds, beside the recipe as the texts write it. In the first steps most of the 16
-    ReLU units before z die, of either. Where all do, the training stays at the mean image, at 206
-    nats; from some initial weights it uses one dimension alone, at 173.
+    Beside the recipe as the texts write it, from the same initial weights, of several seeds. In
+    the first steps most of the 16 ReLU units before z die, of either; from weights of which all
+    do, the training stays at the mean image, at 206 nats.
     """
+    import keras
     import numpy as np
     import textbook
 
     import keras_vae as kv
 
     def loss(seed):
-        vae = kv.VAE(
-            kv.networks.conv_encoder(data.image_shape, latent_dim=2, units=16, seed=100 * seed),
-            kv.networks.conv_decoder(data.image_shape, latent_dim=2, seed=100 * seed + 1),
-            seed=seed,
-        )
+        # Without seeds of their own, networks take Keras's: the texts' weights.
+        keras.utils.set_random_seed(seed)
+        encoder = kv.networks.conv_encoder(data.image_shape, latent_dim=2, units=16)
+        decoder = kv.networks.conv_decoder(data.image_shape, latent_dim=2)
+        _check_equal((encoder, decoder), textbook.networks_of(seed))
+        vae = kv.VAE(encoder, decoder, seed=seed)
         vae.compile(optimizer="adam")
         return vae.fit(data.train, epochs=10, verbose=0).history["loss"][-1]
 
@@ -105,6 +107,13 @@ def textbook(folder, arguments):
     }
 
 
+def _check_equal(networks, others):
+    for network, other in zip(networks, others, strict=True):
+        for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
+            if not (one == two).all():
+                raise RuntimeError(f"The initial weights of the {network.name} are not the texts'.")
+
+
 ROWS = {row.__name__: row for row in (startup, demo, mnist, textbook)}
 
 
@@ -112,7 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("road.json"))
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)), help="of textbook")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of textbook")
     arguments = parser.parse_args()
     results = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
     with tempfile.TemporaryDirectory() as folder:

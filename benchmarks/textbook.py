@@ -50,9 +50,14 @@ class TextbookVAE(keras.Model):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
 
+def networks_of(seed):
+    """Return the networks with the initial weights of a seed of Keras."""
+    keras.utils.set_random_seed(seed)
+    return conv_networks()
+
+
 def loss_after(x, epochs, seed):
     """Return the training loss of the last epoch on images x `(N, 28, 28, 1)`."""
-    keras.utils.set_random_seed(seed)
-    vae = TextbookVAE(*conv_networks(), seed)
+    vae = TextbookVAE(*networks_of(seed), seed)
     vae.compile(optimizer="adam", jit_compile=False)
     return vae.fit(x, epochs=epochs, batch_size=128, verbose=0).history["loss"][-1]

@@ -64,7 +64,7 @@ def text(files, model, card):
 def _facts(model):
     image = "x".join(map(str, model["image_shape"]))
     limits = model["output_range"]
-    comes_out = "floats that can leave 0 to 1, so that they are clipped before they are shown"
+    comes_out = "floats that can leave 0 to 1 (clip them to show them)"
     if limits is not None:
         comes_out = (
             f"{'integers' if limits[1] == 255 else 'floats'} from {limits[0]} to {limits[1]}"
