@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from export import formats, quiet, saved_model
+from export import formats, quiet, saved_model, tflite_graph
 from export.errors import message
 
 # Such as: error: loc(callsite(fused["Igamma:", "decoder/gate/Igamma@__inference_decode_203"] at
@@ -40,6 +40,7 @@ def write(vae, path, functions, precision, plan, calibration):
         saved_model.write(vae, folder, functions, batch_sizes)
         signatures = [formats.signature(name, size) for name in functions for size in batch_sizes]
         content = _convert(folder, signatures, plan.allow_flex)
+    content = tflite_graph.flatten_biases(content)
     if precision != "float32":
         from export import quantization
 

@@ -24,6 +24,22 @@ def signatures(content):
     return [definition.signatureKey.decode() for definition in _read(content).signatureDefs]
 
 
+def flatten_biases(content):
+    """Give the biases of transposed convolutions one dimension, where they have more.
+
+    Some versions of the converter give them four, which XNNPACK and the quantiser do not take.
+    """
+    model = _read(content)
+    changed = False
+    for graph, operator in _operators(model):
+        name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        if name == "TRANSPOSE_CONV" and len(operator.inputs) > 3 and operator.inputs[3] >= 0:
+            bias = graph.tensors[operator.inputs[3]]
+            if len(bias.shape) > 1:
+                bias.shape, changed = np.array([np.prod(bias.shape)], np.int32), True
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if changed else content
+
+
 def name_outputs(content):
     """Name the float images and means, which the networks give, as outputs of the networks."""
     model = _read(content)
