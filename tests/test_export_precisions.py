@@ -151,7 +151,7 @@ def test_without_images_the_decoder_alone_is_quantised(vae, tmp_path):
 def test_equal_exports_are_equal_files(vae, images, tmp_path):
     contents = []
     for name in ("one", "two"):
-        (result,) = export(vae, tmp_path / name, "tflite", "int8", data=images)
+        (result,) = export(vae, tmp_path / name, "tflite", "int8", "decode", images)
         contents.append(result.path.read_bytes())
     assert contents[0] == contents[1]
 

