@@ -216,6 +216,12 @@ def signature(endpoint, batch_size):
     return endpoint if batch_size in (1, None) else f"{endpoint}_batch{batch_size}"
 
 
+def endpoint_of(signature):
+    """Return the endpoint and the batch size of a signature that `signature` named."""
+    endpoint, _, batch_size = signature.partition("_batch")
+    return endpoint, int(batch_size or 1)
+
+
 def onnx_output(endpoint, output):
     """Return the name of an output in an ONNX graph, where no input may be called the same."""
     return f"{output}_out" if output in ENDPOINTS[endpoint].inputs else output

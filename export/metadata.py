@@ -52,9 +52,10 @@ def read_tflite(path):
 
 
 def read_saved_model(path):
-    """Return the metadata of a SavedModel folder, or None if it has none."""
+    """Return the metadata of a SavedModel folder, or None if it has none.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
     file = pathlib.Path(path) / SAVED_MODEL_ENTRY
-    try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    except ValueError:
-        return "damaged"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None

@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from export import quiet
+from export.tflite_graph import read
 
 _DELEGATE = "DELEGATE"
 # What TensorFlow's own GPU delegate takes, from tensorflow/lite/tools/versioning/
@@ -41,7 +42,7 @@ def inspect(content):
         many stretches XNNPACK takes; `outside_xnnpack`, the counts of those it leaves out; and
         `gpu_objections`, what the GPU delegate does not take, and why.
     """
-    model = _read(content)
+    model = read(content)
     found = {}
     for definition in model.signatureDefs:
         operators, outside, partitions = _execution(_first(content, definition.subgraphIndex))
@@ -54,13 +55,9 @@ def inspect(content):
     return found
 
 
-def _read(content):
-    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-
-
 def _first(content, index):
     """Return a file with one of its subgraphs in the first place, where the runtime looks."""
-    model = _read(content)
+    model = read(content)
     places = {0: index, index: 0}
     graphs = model.subgraphs
     graphs[0], graphs[index] = graphs[index], graphs[0]

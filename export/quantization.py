@@ -149,8 +149,7 @@ def _ranges(content, worker, calibration):
     recipe.load_quantization_recipe(worker.get_quantization_recipe())
     examples = {}
     for signature in tflite_graph.signatures(content):
-        endpoint, _, size = signature.partition("_batch")
-        examples[signature] = calibration.batches(endpoint, int(size or 1))
+        examples[signature] = calibration.batches(*formats.endpoint_of(signature))
     # Its default is a moving average, which cuts off what the last examples do not reach.
     observer = calibrator.Calibrator(
         bytes(content), num_threads=1, qsv_update_func=qsv_utils.min_max_update

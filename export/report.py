@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from export import readme, trees
+from export import readme
 from export.errors import message
 from export.formats import ENDPOINTS, FORMATS
 
@@ -116,9 +116,3 @@ def _no_report(path, received):
             "Name the export folder, such as RUN/export, or export the model again.",
         )
     )
-
-
-def entry_hash_is_right(directory, entry):
-    """Whether a file is what it was when it was exported."""
-    path = pathlib.Path(directory) / entry["path"]
-    return path.exists() and trees.tree_sha256(path) == entry["sha256"]

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(?<![_\d:/])\d+$")
 
 def signatures(content):
     """Return the names of the signatures of a TFLite file."""
-    return [definition.signatureKey.decode() for definition in _read(content).signatureDefs]
+    return [definition.signatureKey.decode() for definition in read(content).signatureDefs]
 
 
 def flatten_biases(content):
@@ -29,7 +29,7 @@ def flatten_biases(content):
 
     Some versions of the converter give them four, which XNNPACK and the quantiser do not take.
     """
-    model = _read(content)
+    model = read(content)
     changed = False
     for graph, operator in _operators(model):
         name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
@@ -42,7 +42,7 @@ def flatten_biases(content):
 
 def name_outputs(content):
     """Name the float images and means, which the networks give, as outputs of the networks."""
-    model = _read(content)
+    model = read(content)
     for definition in model.signatureDefs:
         tensors = model.subgraphs[definition.subgraphIndex].tensors
         for output in definition.outputs:
@@ -59,7 +59,7 @@ def restore_outputs(content):
     Where an operator in integers reads an output, the quantiser gives the integers in its place,
     and the runtime then drops the output that the signature names.
     """
-    model = _read(content)
+    model = read(content)
     for definition in model.signatureDefs:
         indices = [output.tensorIndex for output in definition.outputs]
         model.subgraphs[definition.subgraphIndex].outputs = np.array(indices, np.int32)
@@ -68,7 +68,7 @@ def restore_outputs(content):
 
 def narrow_layers(content, least):
     """Return the names of the dense layers whose units have fewer weights than `least`."""
-    model = _read(content)
+    model = read(content)
     names = []
     for graph, operator in _operators(model):
         if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) == "FULLY_CONNECTED":
@@ -84,7 +84,7 @@ def tensors_alike(content):
     They have the same name but for the number at its end, or go into or come out of operators
     with the same weights.
     """
-    model = _read(content)
+    model = read(content)
     roles = {}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
@@ -128,5 +128,6 @@ def _is_constant(model, tensor):
     return data is not None and len(data) > 0
 
 
-def _read(content):
+def read(content):
+    """Return a TFLite file as the object tree of its schema."""
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))

@@ -160,16 +160,9 @@ class Runtime(abc.ABC):
     def _check(self, name, value, row_shape):
         if name == "seed":
             value = rows.as_row_seeds(np.atleast_1d(value))
-        given = np.asarray(value) if name == "image" else np.empty(0)
+        if name == "image":
+            self._refuse_bytes(_as_array(name, value, None))
         value = _as_array(name, value, np.int32 if name == "seed" else np.float32)
-        if name == "image" and given.dtype.kind in "iu" and given.size and given.max() > 1:
-            raise ValueError(
-                message(
-                    f"{self.path} takes `image` of floats, pixels from 0 to 1",
-                    f"{given.dtype} up to {given.max()}",
-                    "Divide by 255.",
-                )
-            )
         if value.shape[1:] != row_shape or not value.ndim or not len(value):
             expected = ", ".join(("B", *map(str, row_shape)))
             fix = "Add the batch axis with [None]." if value.shape == row_shape else ""
@@ -180,6 +173,16 @@ class Runtime(abc.ABC):
             expectation = f"{self.path} takes `{name}` of finite numbers"
             raise ValueError(message(expectation, f"{count} of NaN or infinity"))
         return np.ascontiguousarray(value)
+
+    def _refuse_bytes(self, image):
+        if image.dtype.kind in "iu" and image.size and image.max() > 1:
+            raise ValueError(
+                message(
+                    f"{self.path} takes `image` of floats, pixels from 0 to 1",
+                    f"{image.dtype} up to {image.max()}",
+                    "Divide by 255.",
+                )
+            )
 
 
 def _as_array(name, value, dtype):

@@ -22,8 +22,8 @@ class _SavedModel(Runtime):
                     "A SavedModel runs in TensorFlow: pip install tensorflow."
                 ) from error
 
-            # Kept, because its signatures do not keep it.
             try:
+                # Kept, because its signatures do not keep it.
                 self._model = tf.saved_model.load(str(path))
             # A damaged file may fail at any depth of TensorFlow, with any type of exception.
             except Exception as error:
@@ -37,7 +37,11 @@ class _SavedModel(Runtime):
             }
             for name, function in self._functions.items()
         }
-        super().__init__(path, row_shapes, metadata.read_saved_model(path))
+        try:
+            about = metadata.read_saved_model(path)
+        except ValueError as error:
+            raise not_exported(path, "metadata that are damaged") from error
+        super().__init__(path, row_shapes, about)
 
     def _run(self, endpoint, inputs):
         import tensorflow as tf
