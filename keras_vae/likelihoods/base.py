@@ -1,0 +1,100 @@
+"""p(x|z): what the decoder's output means as a distribution over the data."""
+
+import abc
+import math
+
+from keras import ops
+
+from keras_vae import checks, random
+from keras_vae.registry import Part
+
+
+class Likelihood(Part, abc.ABC):
+    """Base class of p(x|z) as a function of the decoder's output, the parameters.
+
+    The parameters of a channel stand side by side on the last axis, channel by channel.
+
+    Attributes:
+        params_per_channel: int, how many numbers the decoder gives for a channel.
+        is_discrete: bool, whether `log_prob` is a probability rather than a density.
+        is_binary: bool, whether it is one of zeros and ones alone.
+        mean_range: pair of floats that the mean lies between, or None.
+    """
+
+    params_per_channel = 1
+    is_discrete = False
+    is_binary = False
+    mean_range = None
+
+    @property
+    def units(self):
+        """What `log_prob` is counted in."""
+        return "nats of a probability" if self.is_discrete else "nats of a density"
+
+    def params_shape(self, event_shape):
+        """Return the shape that the decoder must give for one example of `event_shape`."""
+        return (*event_shape[:-1], event_shape[-1] * self.params_per_channel)
+
+    @abc.abstractmethod
+    def log_prob(self, x, params, training=False):
+        """Return log p(x|z) in nats, summed over the event, its normalising constant included.
+
+        Args:
+            x: float tensor `(B, *event)`.
+            params: float tensor `(..., B, *params_shape)`.
+            training: bool, whether this is a training step, which a likelihood may learn from.
+
+        Output shape:
+            `(..., B)`.
+        """
+
+    @abc.abstractmethod
+    def mean(self, params):
+        """Return the mean of p(x|z), `(..., *event)`."""
+
+    @abc.abstractmethod
+    def sample(self, params, seed):
+        """Draw x from p(x|z).
+
+        Args:
+            params: float tensor `(B, *params_shape)`.
+            seed: None, int, or the row seeds: a list or array of B int32.
+
+        Output shape:
+            `(B, *event)`.
+        """
+
+    def check(self, x):
+        """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for."""
+
+    def _refuse(self, expectation, x, fix):
+        received = f"{x.dtype} values from {x.min():g} to {x.max():g}"
+        name = type(self).__name__
+        raise ValueError(checks.message(f"`x` must hold {expectation} for {name}", received, fix))
+
+    @abc.abstractmethod
+    def bias(self, mean):
+        """Return the decoder's last bias with which an untrained decoder gives `mean`.
+
+        Args:
+            mean: NumPy array that broadcasts to the event, such as the mean training image.
+
+        Output shape:
+            `mean`'s, its last axis times `params_per_channel`.
+        """
+
+    def _grouped(self, params):
+        """Return the parameters of each channel: `(..., *event, params_per_channel)`."""
+        return ops.reshape(params, (*ops.shape(params)[:-1], -1, self.params_per_channel))
+
+    def _split(self, params):
+        """Return the parameters of each channel apart, `params_per_channel` tensors."""
+        grouped = self._grouped(params)
+        return [grouped[..., index] for index in range(self.params_per_channel)]
+
+
+def event_noise(draw, like, seed):
+    """Draw one number for each element of `like` `(B, *event)` by a function of `random`."""
+    rows, event = like.shape[0], like.shape[1:]
+    seeds = random.as_row_seeds(seed, rows)
+    return ops.reshape(draw(seeds, math.prod(event), stream=random.PIXELS), (rows, *event))
