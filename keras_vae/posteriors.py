@@ -1,10 +1,13 @@
 """q(z|x): the family that the encoder's outputs are the parameters of."""
 
+import functools
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
-from keras_vae.distributions import LOG_TWO_PI
+from keras_vae import flows
+from keras_vae.distributions import LOG_TWO_PI, normal_log_prob
 from keras_vae.layers import Sampling
 from keras_vae.registry import Part, register, resolve
 
@@ -34,11 +37,14 @@ class DiagonalGaussian(Part):
     # float32's limits.
     _MIN_LOG_VAR, _MAX_LOG_VAR = -20.0, 20.0
 
+    # Whether q(z|x) is the normal distribution of `z_mean` and `z_log_var`.
+    is_gaussian = True
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.sampling = Sampling()
 
-    def build(self, input_shape):
+    def build(self, input_shape, context_dim=0):
         self.sampling.build(input_shape)
         self.built = True
 
@@ -62,12 +68,84 @@ class DiagonalGaussian(Part):
         log_qz = -0.5 * (LOG_TWO_PI + posterior.z_log_var + ops.square(noise))
         return z, ops.sum(log_qz, axis=-1)
 
+    def log_prob(self, posterior, z):
+        """Return log q(z|x) in nats for any z `(..., B, D)`: `(..., B)`."""
+        return ops.sum(normal_log_prob(z, *posterior), axis=-1)
+
+    def noise_of(self, posterior, z):
+        """Return the noise `(B, D)` from which `sample` makes z `(B, D)`."""
+        return (z - posterior.z_mean) * ops.exp(-0.5 * posterior.z_log_var)
+
     def embed(self, posterior):
         """Return the centre of q(z|x), `(B, D)`."""
         return posterior.z_mean
 
 
-NAMES = {"diagonal_gaussian": DiagonalGaussian}
+class FlowParameters(NamedTuple):
+    """The parameters of a posterior with a flow: those of its base, and the encoder's context."""
+
+    z_mean: object
+    z_log_var: object
+    context: object
+
+
+@register
+class FlowPosterior(DiagonalGaussian):
+    """q(z|x) of z = flow(z_0; context), z_0 ~ N(z_mean, diag(exp(z_log_var))).
+
+    log q(z|x) = log N(z_0) - log |det dz/dz_0| (Rezende & Mohamed 2015, eq. 13,
+    https://arxiv.org/abs/1505.05770). The context is the encoder's third output where it has
+    one (`context_dim` of its factory).
+
+    Args:
+        flow: "inverse_autoregressive", "coupling", a `Flow` or its config.
+
+    Raises:
+        ValueError: if the flow is unknown, or z has one unit.
+    """
+
+    is_gaussian = False
+
+    def __init__(self, flow="inverse_autoregressive", **kwargs):
+        super().__init__(**kwargs)
+        self.flow = resolve("flow", flow, flows.Flow, _FLOWS)
+
+    def build(self, input_shape, context_dim=0):
+        if not self.flow.built:
+            self.flow.build(input_shape, context_dim)
+        super().build(input_shape, context_dim)
+
+    def parameters(self, outputs):
+        context = ops.cast(outputs[2], "float32") if len(outputs) > 2 else None
+        return FlowParameters(*super().parameters(outputs), context)
+
+    def sample(self, posterior, noise):
+        z, log_qz = super().sample(Posterior(*posterior[:2]), noise)
+        z, log_det = self.flow.forward(z, posterior.context)
+        return z, log_qz - log_det
+
+    def noise_of(self, posterior, z):
+        return super().noise_of(posterior, self.flow.inverse(z, posterior.context)[0])
+
+    def embed(self, posterior):
+        return self.flow.forward(posterior.z_mean, posterior.context)[0]
+
+    def get_config(self):
+        return {**super().get_config(), "flow": keras.saving.serialize_keras_object(self.flow)}
+
+
+def _two_layers(kind):
+    return lambda: kind(num_layers=2)
+
+
+_FLOWS = {
+    "inverse_autoregressive": _two_layers(flows.InverseAutoregressiveFlow),
+    "coupling": _two_layers(flows.CouplingFlow),
+}
+NAMES = {
+    "diagonal_gaussian": DiagonalGaussian,
+    **{name: functools.partial(FlowPosterior, name) for name in _FLOWS},
+}
 
 
 def get(value):

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_vae import random
 from keras_vae.distributions import normal_log_prob, standard_normal_kl
-from keras_vae.registry import Part, register, resolve
+from keras_vae.registry import Part, register
 
 
 class Prior(Part, abc.ABC):
@@ -15,14 +15,29 @@ class Prior(Part, abc.ABC):
     Attributes:
         latent_dim: int, D, once built.
         uniform_dim: int, how many uniform numbers `transform` takes for a row.
+        is_factorized: bool, whether the units are independent of each other.
+        needs_gaussian_posterior: bool, whether it uses q(z|x) as a normal distribution.
     """
 
     uniform_dim = 0
+    is_factorized = False
+    needs_gaussian_posterior = False
     latent_dim = None
 
     def build(self, input_shape):
         self.latent_dim = input_shape[-1]
         self.built = True
+
+    def bind(self, encode, event_shape):
+        """Take what a prior needs of the VAE that it belongs to.
+
+        Args:
+            encode: function of x `(K, *event)` that gives the parameters of q(z|x).
+            event_shape: tuple of ints, the shape of one example.
+        """
+
+    def start_at(self, z):
+        """Set what is to be trained to where draws z `(N, D)` lie, a NumPy array."""
 
     @property
     def noise_dim(self):
@@ -51,7 +66,7 @@ class Prior(Part, abc.ABC):
         Args:
             normals: float tensor `(B, noise_dim)`.
             uniforms: float tensor `(B, uniform_dim)`, or None where `uniform_dim` is 0.
-            temperature: float tensor `(B,)`, 1 for the prior itself, 0 for its centre.
+            temperature: float tensor `(B,)`, 1 for the prior itself, 0 for its centre or centres.
 
         Output shape:
             `(B, D)`.
@@ -92,6 +107,8 @@ class StandardNormal(Prior):
     TensorShape([3, 2])
     """
 
+    is_factorized = True
+
     def log_prob(self, z):
         return ops.sum(normal_log_prob(z, 0.0, 0.0), axis=-1)
 
@@ -100,11 +117,3 @@ class StandardNormal(Prior):
 
     def transform(self, normals, uniforms, temperature):
         return normals * temperature[:, None]
-
-
-NAMES = {"standard_normal": StandardNormal}
-
-
-def get(value):
-    """Return the prior that a name, an instance or a config stands for."""
-    return resolve("prior", value, Prior, NAMES)
