@@ -1,0 +1,18 @@
+"""Encoder and decoder factories: functional Keras models for any image size.
+
+An encoder maps x to `(z_mean, z_log_var)`, a decoder maps z to the parameters of p(x|z) (logits,
+not probabilities). Any other Keras model with these shapes is as welcome.
+"""
+
+from keras_vae.networks.conv import conv_decoder, conv_encoder
+from keras_vae.networks.mlp import mlp_decoder, mlp_encoder
+from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
+
+__all__ = [
+    "conv_decoder",
+    "conv_encoder",
+    "mlp_decoder",
+    "mlp_encoder",
+    "resnet_decoder",
+    "resnet_encoder",
+]
