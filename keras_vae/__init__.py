@@ -12,11 +12,15 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from keras_vae import (
+    annealing,
     bounds,
     callbacks,
     data,
+    diagnosis,
     distributions,
     evaluation,
+    fitting,
+    flows,
     latent,
     layers,
     likelihoods,
@@ -27,6 +31,7 @@ from keras_vae import (
     priors,
     random,
     runs,
+    sample_quality,
     schedules,
 )
 from keras_vae.layers import Sampling
@@ -35,11 +40,15 @@ from keras_vae.model import VAE
 __all__ = [
     "VAE",
     "Sampling",
+    "annealing",
     "bounds",
     "callbacks",
     "data",
+    "diagnosis",
     "distributions",
     "evaluation",
+    "fitting",
+    "flows",
     "latent",
     "layers",
     "likelihoods",
@@ -50,5 +59,6 @@ __all__ = [
     "priors",
     "random",
     "runs",
+    "sample_quality",
     "schedules",
 ]

@@ -27,11 +27,14 @@ class Bounds(NamedTuple):
         kl: KL(q(z|x) || p(z)), in closed form where the prior has one, else the mean over the
             same draws.
         log_prob: the importance-weighted bound on log p(x).
+        effective_samples: (sum w)^2 / sum w^2 of the importance weights w, from 1 to the number
+            of draws (Kong et al. 1994, https://doi.org/10.1080/01621459.1994.10476469).
     """
 
     log_px: np.ndarray
     kl: np.ndarray
     log_prob: np.ndarray
+    effective_samples: np.ndarray
 
 
 def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
@@ -69,7 +72,7 @@ def log_prob(vae, x, num_samples=500, seed=None, chunk_size=None):
 def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
     """Return the `Bounds` of each example, all from the same draws; arguments as for `elbo`."""
     integer("num_samples", num_samples, 1)
-    x = _check_batch(vae, x)
+    x = check_batch(vae, x)
     if chunk_size is None:
         chunk_size = max(1, min(_MAX_CHUNK, _CHUNK_NUMBERS // math.prod(vae.event_shape)))
     integer("chunk_size", chunk_size, 1)
@@ -85,25 +88,36 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
             part = _totals(vae.seeded_terms(x[rows], seeds[rows], samples))
             total = part if total is None else _add(total, part)
         totals.append(total)
-    log_px, kl, log_weight = np.concatenate(totals, axis=-1)
-    return Bounds(log_px / num_samples, kl / num_samples, log_weight - np.log(num_samples))
+    log_px, kl, log_weight, log_square = np.concatenate(totals, axis=-1)
+    return Bounds(
+        log_px / num_samples,
+        kl / num_samples,
+        log_weight - np.log(num_samples),
+        np.exp(2.0 * log_weight - log_square),
+    )
 
 
 def _totals(terms):
-    """Return what can be added over draws: sums of log p(x|z) and KL, log of summed weights."""
+    """Return what can be added over draws.
+
+    The sums of log p(x|z) and KL, and the logarithms of the sums of the weights and their squares.
+    """
     log_px, log_pz, log_qz = (
         ops.convert_to_numpy(term).astype(np.float64)
         for term in (terms.log_px, terms.log_pz, terms.log_qz)
     )
     kl = ops.convert_to_numpy(terms.kl_estimate).astype(np.float64) * len(log_px)
-    return np.stack([log_px.sum(0), kl, np.logaddexp.reduce(log_px + log_pz - log_qz, axis=0)])
+    log_weights = log_px + log_pz - log_qz
+    sums = (np.logaddexp.reduce(power * log_weights, axis=0) for power in (1.0, 2.0))
+    return np.stack([log_px.sum(0), kl, *sums])
 
 
 def _add(totals, more):
-    return np.stack([*(totals[:2] + more[:2]), np.logaddexp(totals[2], more[2])])
+    return np.stack([*(totals[:2] + more[:2]), *np.logaddexp(totals[2:], more[2:])])
 
 
-def _check_batch(vae, x):
+def check_batch(vae, x):
+    """Return x as float32, or raise `ValueError` if it does not fit the model."""
     given = np.asarray(x)
     x = given.astype("float32")
     if not vae.built:

@@ -75,7 +75,24 @@ class SetEpoch(keras.callbacks.Callback):
         self._dataset.set_epoch(epoch)
 
 
-def complete(callbacks, x):
+class PlanSchedules(keras.callbacks.Callback):
+    """Tell the objective's schedules how long the training is. `VAE.fit` adds it by itself.
+
+    Args:
+        initial_epoch: int, the epoch that `fit` begins with.
+    """
+
+    def __init__(self, initial_epoch=0):
+        super().__init__()
+        self._initial_epoch = initial_epoch
+
+    def on_train_begin(self, logs=None):
+        steps = self.params.get("steps")
+        epochs = self.params["epochs"] - self._initial_epoch
+        self.model.objective.plan(None if steps is None else steps * epochs)
+
+
+def complete(callbacks, x, initial_epoch=0):
     """Return the callbacks of `VAE.fit`: the user's, and those that it adds by itself."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
@@ -83,7 +100,9 @@ def complete(callbacks, x):
         callbacks = []
     elif not isinstance(callbacks, (list, tuple)):
         callbacks = [callbacks]
-    added = [SetEpoch(x)] if hasattr(x, "set_epoch") else []
+    added = [PlanSchedules(initial_epoch)]
+    if hasattr(x, "set_epoch"):
+        added.append(SetEpoch(x))
     if not any(isinstance(callback, StopOnNaN) for callback in callbacks):
         added.append(StopOnNaN())
     # Before the user's, so that no checkpoint is taken of weights that are not finite.

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_vae import bounds, random
+from keras_vae import aggregate, annealing, bounds, random
 from keras_vae.checks import message
 from keras_vae.progress import bar
 
@@ -13,6 +13,8 @@ from keras_vae.progress import bar
 # section 5.2, https://arxiv.org/abs/1509.00519).
 ACTIVE_VARIANCE = 0.01
 _BATCH = 256
+# Importance weights worth fewer draws than this say little; so many of them call for a warning.
+_FEW_SAMPLES, _MANY_DEGENERATE = 2, 0.1
 
 DENSITY_NOTE = (
     "These are differential nats: a density of continuous pixels can exceed 1, so that the ELBO "
@@ -39,9 +41,11 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
     Returns:
         A flat dict. In nats per example: `elbo`, `nll` (importance-weighted), `rate` (the KL),
         `distortion`, and `elbo_standard_error`, `nll_standard_error` over the examples
-        where there are several;
-        `bits_per_dim` where x is discrete; `active_units`, `latent_dim`, `num_samples`, `n`,
-        `seed`; `note` where the numbers are no log-probabilities.
+        where there are several; `bits_per_dim` where x is discrete; `effective_samples` (mean)
+        and `degenerate` (the share of the examples whose importance weights are worth fewer
+        than two draws); what `aggregate.measures` gives, such as `mutual_information`, where
+        the posterior is normal; `active_units`, `latent_dim`, `num_samples`, `n`, `seed`; `note`
+        where the numbers are no log-probabilities, `warning` where the weights are degenerate.
 
     Raises:
         ValueError: if there are no examples or an argument is out of its range.
@@ -50,33 +54,27 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         Rate and distortion: Alemi et al. 2018, https://arxiv.org/abs/1711.00464.
     """
     seed = random.check_seed(seed)
-    parts, means, n, binary = [], [], 0, True
+    parts, posteriors, n, binary = [], [], 0, True
     batches = _batches(dataset)
     for x in bar(batches, progress, "Evaluating", "batch", _number_of_batches(dataset)):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
-        means.append(keras.ops.convert_to_numpy(vae.encode(x).z_mean))
+        posteriors.append(np.stack([keras.ops.convert_to_numpy(p) for p in vae.encode(x)[:2]]))
         binary = binary and bool(np.isin(x, (0.0, 1.0)).all())
         n += len(x)
     if not n:
         raise ValueError(message("`dataset` must hold at least one example", "an empty one"))
-    log_px, kl, log_prob = np.concatenate([np.stack(part) for part in parts], axis=-1)
-    elbo = log_px - kl
-    variances = np.concatenate(means).var(axis=0)
-    metrics = {
-        "elbo": elbo.mean(),
-        "elbo_standard_error": _standard_error(elbo),
-        "nll": -log_prob.mean(),
-        "nll_standard_error": _standard_error(log_prob),
-        "rate": kl.mean(),
-        "distortion": -log_px.mean(),
-    }
-    metrics = {name: float(value) for name, value in metrics.items() if value is not None}
+    found = bounds.Bounds(*np.concatenate([np.stack(part) for part in parts], axis=-1))
+    z_mean, z_log_var = np.concatenate(posteriors, axis=1)
     grey = vae.likelihood.is_binary and not binary
+    metrics = _of_bounds(found)
     if vae.likelihood.is_discrete and not grey:
         metrics["bits_per_dim"] = metrics["nll"] / (math.prod(vae.event_shape) * math.log(2.0))
+    metrics |= _of_weights(found.effective_samples, num_samples)
+    if vae.posterior.is_gaussian and n > 1:
+        metrics |= aggregate.measures(vae, z_mean, z_log_var, random.row_seeds(seed, n))
     metrics |= {
-        "active_units": int((variances > ACTIVE_VARIANCE).sum()),
+        "active_units": int((z_mean.var(axis=0) > ACTIVE_VARIANCE).sum()),
         "latent_dim": vae.latent_dim,
         "num_samples": num_samples,
         "n": n,
@@ -84,6 +82,113 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
     }
     if grey or not vae.likelihood.is_discrete:
         metrics["note"] = GREY_NOTE if grey else DENSITY_NOTE
+    return metrics
+
+
+def annealed(vae, x, num_steps=100, num_chains=16, seed=0):
+    """Bound log p(x) of examples from below by annealing, and show how tight such bounds are.
+
+    From above it is only known of data that the model made: as many examples are simulated, for
+    which both sides are given.
+
+    Args:
+        vae: `VAE`.
+        x: array `(B, *event)`.
+        num_steps: int >= 1, the steps of each path.
+        num_chains: int >= 1, chains for each example.
+        seed: int.
+
+    Returns:
+        A flat dict: `annealed_nll` and its standard error, of x; `simulated_nll_above` and
+        `simulated_nll_below`, which enclose the NLL of simulated examples, and their difference,
+        `annealed_gap`; `annealed_acceptance`, `annealed_steps`, `annealed_chains`, `annealed_n`.
+
+    Reference:
+        Wu et al. 2017, https://arxiv.org/abs/1611.04273.
+    """
+    found = annealing.lower_bound(vae, x, num_steps, num_chains, seed)
+    simulated, z = vae.simulate(len(x), seed)
+    lower = annealing.lower_bound(vae, simulated, num_steps, num_chains, seed)
+    upper = annealing.upper_bound(vae, simulated, z, num_steps, num_chains, seed)
+    metrics = {
+        "annealed_nll": -found.log_prob.mean(),
+        "annealed_nll_standard_error": _standard_error(found.log_prob),
+        "simulated_nll_above": -lower.log_prob.mean(),
+        "simulated_nll_below": -upper.log_prob.mean(),
+        "annealed_gap": (upper.log_prob - lower.log_prob).mean(),
+        "annealed_acceptance": found.acceptance.mean(),
+    }
+    metrics = {name: float(value) for name, value in metrics.items() if value is not None}
+    numbers = {"steps": num_steps, "chains": num_chains, "n": len(x)}
+    return metrics | {f"annealed_{name}": value for name, value in numbers.items()}
+
+
+def first_examples(dataset, count, least=1):
+    """Return the first examples of an array or of batches as an array.
+
+    Args:
+        dataset: array, or batches of x or of tuples that begin with x.
+        count: int, at most so many.
+        least: int, at least so many.
+
+    Raises:
+        ValueError: if there are fewer than `least`.
+    """
+    found = []
+    for x in _batches(dataset):
+        found.append(x)
+        if sum(map(len, found)) >= count:
+            break
+    x = np.concatenate(found)[:count] if found else np.zeros((0,))
+    if len(x) < least:
+        raise ValueError(message(f"There must be at least {least} examples", f"{len(x)}"))
+    return x
+
+
+def held_out(data):
+    """Return the part of loaded data that no training has seen: validation, or else test.
+
+    Args:
+        data: what `keras_vae.data.load` gives.
+
+    Raises:
+        ValueError: if it has neither.
+    """
+    part = data.test if data.validation is None else data.validation
+    if part is None:
+        raise ValueError(
+            message(
+                "`data` must have a validation or a test part",
+                "data without either",
+                "Load it with validation_fraction=0.1.",
+            )
+        )
+    return part
+
+
+def _of_bounds(found):
+    elbo = found.log_px - found.kl
+    metrics = {
+        "elbo": elbo.mean(),
+        "elbo_standard_error": _standard_error(elbo),
+        "nll": -found.log_prob.mean(),
+        "nll_standard_error": _standard_error(found.log_prob),
+        "rate": found.kl.mean(),
+        "distortion": -found.log_px.mean(),
+    }
+    return {name: float(value) for name, value in metrics.items() if value is not None}
+
+
+def _of_weights(effective_samples, num_samples):
+    """Return what the importance weights are worth, and a warning where that is little."""
+    degenerate = float(np.mean(effective_samples < _FEW_SAMPLES))
+    metrics = {"effective_samples": float(effective_samples.mean()), "degenerate": degenerate}
+    if num_samples > 1 and degenerate > _MANY_DEGENERATE:
+        metrics["warning"] = (
+            f"The importance weights of {degenerate:.0%} of the examples are worth fewer than "
+            f"{_FEW_SAMPLES} of the {num_samples} draws: the true NLL may be far lower. Take more "
+            "draws (num_samples), or bound it by annealing."
+        )
     return metrics
 
 

@@ -4,11 +4,26 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import bounds, likelihoods, objectives, posteriors, priors, random
+from keras_vae import (
+    bounds,
+    diagnosis,
+    fitting,
+    likelihoods,
+    objectives,
+    posteriors,
+    priors,
+    random,
+)
 from keras_vae.checks import integer, message, number
 from keras_vae.objectives import Terms
 from keras_vae.registry import register
-from keras_vae.shapes import as_network, check_event, check_networks, event_shape_of
+from keras_vae.shapes import (
+    as_network,
+    check_event,
+    check_networks,
+    context_dim_of,
+    event_shape_of,
+)
 from keras_vae.training import TrainableModel
 
 _GENERATE_CHUNK = 512
@@ -24,10 +39,11 @@ class VAE(TrainableModel):
     Args:
         encoder: `keras.Model`, x to `(z_mean, z_log_var)`, each `(B, D)`.
         decoder: `keras.Model`, z `(B, D)` to the likelihood's parameters (logits).
-        likelihood: str or `Likelihood`, p(x|z): "bernoulli" or "gaussian".
-        prior: str or `Prior`, p(z): "standard_normal".
-        objective: str or `Objective`: "elbo".
-        posterior: str or `DiagonalGaussian`, the family of q(z|x).
+        likelihood: str or `Likelihood`, p(x|z), such as "bernoulli" or "gaussian".
+        prior: str or `Prior`, p(z), such as "standard_normal" or "real_nvp".
+        objective: str or `Objective`, such as "elbo" or "iwae".
+        posterior: str or `DiagonalGaussian`, the family of q(z|x), such as "diagonal_gaussian"
+            or "inverse_autoregressive".
         seed: int or None, the seed of the noise in training and evaluation.
 
     Input shape:
@@ -69,6 +85,17 @@ class VAE(TrainableModel):
         self.prior = priors.get(prior)
         self.objective = objectives.get(objective)
         self.posterior = posteriors.get(posterior)
+        self.objective.check(self.prior, self.posterior)
+        if self.prior.needs_gaussian_posterior and not self.posterior.is_gaussian:
+            raise ValueError(
+                message(
+                    f"`prior` {type(self.prior).__name__} needs a normal q(z|x), of which it is "
+                    "a mixture",
+                    f"posterior={type(self.posterior).__name__}",
+                    'Use posterior="diagonal_gaussian", or the prior "real_nvp".',
+                )
+            )
+        self.add_trackers(self.objective.extra_names)
         event_shape = event_shape_of(self.encoder)
         if event_shape is not None:
             self.build((None, *event_shape))
@@ -78,9 +105,15 @@ class VAE(TrainableModel):
         self.latent_dim = check_networks(
             self.encoder, self.decoder, self.event_shape, self.likelihood
         )
-        for part in (self.likelihood, self.prior, self.objective, self.posterior):
+        self.prior.bind(
+            lambda x: self.posterior.parameters(self.encoder(x, training=False)), self.event_shape
+        )
+        z_shape = (None, self.latent_dim)
+        for part in (self.likelihood, self.prior, self.objective):
             if not part.built:
-                part.build((None, self.latent_dim))
+                part.build(z_shape)
+        if not self.posterior.built:
+            self.posterior.build(z_shape, context_dim_of(self.encoder, self.event_shape))
         if self.prior.latent_dim != self.latent_dim:
             raise ValueError(
                 message(
@@ -148,6 +181,28 @@ class VAE(TrainableModel):
             images.append(self.decode(self.prior.sample_rows(seeds[chunk], temperature[chunk])))
         return ops.concatenate(images) if len(images) > 1 else images[0]
 
+    def simulate(self, n, seed=None):
+        """Draw examples from the model: z from the prior, x from p(x|z).
+
+        Args:
+            n: int >= 1, how many.
+            seed: None, int, or n row seeds (int32).
+
+        Returns:
+            x `(n, *event)` and z `(n, D)`, NumPy arrays.
+        """
+        seeds = random.as_row_seeds(seed, integer("n", n, 1))
+        drawn = []
+        for start in range(0, n, _GENERATE_CHUNK):
+            chunk = seeds[start : start + _GENERATE_CHUNK]
+            z = self.prior.sample_rows(chunk, np.ones(len(chunk), "float32"))
+            params = ops.cast(self.decoder(z, training=False), "float32")
+            drawn.append([self.likelihood.sample(params, chunk), z])
+        return tuple(
+            np.concatenate([ops.convert_to_numpy(part) for part in parts])
+            for parts in zip(*drawn, strict=True)
+        )
+
     def elbo(self, x, num_samples=1, seed=None, chunk_size=None):
         """Return the evidence lower bound of each example; see `keras_vae.bounds.elbo`."""
         return bounds.elbo(self, x, num_samples, seed, chunk_size)
@@ -156,15 +211,52 @@ class VAE(TrainableModel):
         """Return the importance-weighted bound on log p(x); see `keras_vae.bounds.log_prob`."""
         return bounds.log_prob(self, x, num_samples, seed, chunk_size)
 
-    def terms(self, x, noise, training=False):
-        """Return the `Terms` of the bound for x `(B, *event)` and noise `(K, B, D)`."""
+    def with_prior(self, prior):
+        """Return a new VAE with another prior that shares all else but the objective, "elbo".
+
+        It is not compiled.
+
+        Args:
+            prior: str or `Prior`, one that no VAE has yet.
+        """
+        return type(self)(
+            self.encoder,
+            self.decoder,
+            likelihood=self.likelihood,
+            prior=prior,
+            posterior=self.posterior,
+            seed=self.seed,
+        )
+
+    def fit_prior(self, prior, data, **options):
+        """Return a VAE with a prior fitted to the aggregate posterior; see `fitting.fit_prior`."""
+        return fitting.fit_prior(self, prior, data, **options)
+
+    def diagnose(self, data, **options):
+        """Return what is wrong with the trained VAE, and the cure; see `diagnosis.diagnose`."""
+        return diagnosis.diagnose(self, data, **options)
+
+    def terms(self, x, noise, training=False, gate=None):
+        """Return the `Terms` of the bound.
+
+        Args:
+            x: float tensor `(B, *event)`.
+            noise: standard normal tensor `(K, B, D)`.
+            training: bool, whether networks and likelihood are in training.
+            gate: None, or a function that gives z back and changes its gradient. Then log q(z|x)
+                has a gradient with respect to z alone.
+        """
         posterior = self.encode(x, training=training)
         z, log_qz = self.posterior.sample(posterior, noise)
+        if gate is not None:
+            z = gate(z)
+            fixed = type(posterior)(*(ops.stop_gradient(value) for value in posterior))
+            log_qz = self.posterior.log_prob(fixed, z)
         return Terms(
-            log_px=self.likelihood.log_prob(x, self._params(z, training)),
+            log_px=self.likelihood.log_prob(x, self._params(z, training), training),
             log_pz=self.prior.log_prob(z),
             log_qz=log_qz,
-            kl=self.prior.kl(*posterior),
+            kl=self.prior.kl(*posterior) if self.posterior.is_gaussian else None,
             z=z,
             z_mean=posterior.z_mean,
             z_log_var=posterior.z_log_var,

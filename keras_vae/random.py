@@ -18,7 +18,8 @@ _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
 
 # The second key word: draws for different purposes never share numbers.
-LATENT, PRIOR, PRIOR_UNIFORM, PIXELS, ROWS = range(5)
+LATENT, PRIOR, PRIOR_UNIFORM, PIXELS, ROWS, DERIVED = range(6)
+MOMENTA, ACCEPTED, PILOT_MOMENTA, PILOT_ACCEPTED = range(6, 10)
 
 
 def threefry2x32(key, counter):
@@ -103,6 +104,22 @@ def as_row_seeds(seed, num_rows):
             )
         )
     return seeds.astype(np.int32)
+
+
+def derived(seeds, index):
+    """Return other row seeds, a function of each of `seeds` and of `index`.
+
+    Args:
+        seeds: int32 array `(B,)`, row seeds.
+        index: int >= 0.
+
+    Output shape:
+        `(B,)`, a NumPy array of int32.
+    """
+    words = np.asarray(seeds, np.int32).view(np.uint32)
+    streams, indices = np.full_like(words, DERIVED), np.full_like(words, index)
+    first, _ = threefry2x32((words, streams), (indices, np.zeros_like(words)))
+    return first.view(np.int32)
 
 
 def check_seed(seed):

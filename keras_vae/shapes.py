@@ -122,6 +122,24 @@ def _latent_dim(encoder, event_shape):
     return shapes[0][1]
 
 
+def context_dim_of(encoder, event_shape):
+    """Return the size of an encoder's third output `(B, C)`, the context of a flow, or 0."""
+    outputs = encoder(keras.KerasTensor((None, *event_shape), "float32"))
+    if len(outputs) < 3:
+        return 0
+    shape = tuple(outputs[2].shape)
+    if len(shape) != 2 or shape[1] is None:
+        raise ValueError(
+            message(
+                "The third output of `encoder`, the context of a flow, must have shape "
+                "(None, context_dim)",
+                f"shape {_text(shape)}",
+                "Flatten it.",
+            )
+        )
+    return shape[1]
+
+
 def _input_shape(network):
     try:
         shape = network.input_shape

@@ -1,5 +1,7 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
+import types
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -49,10 +51,26 @@ class TrainableModel(keras.Model):
     def metrics(self):
         return list(self._trackers)
 
+    def add_trackers(self, names):
+        """Log more terms, under their own names."""
+        self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
+
     @tf.function(reduce_retracing=True)
     def seeded_terms(self, x, seeds, samples):
         """Return the `Terms` of x for row seeds `(B,)` and indices of draws `(K,)`, compiled."""
         return self.terms(x, random.normals(seeds, self.latent_dim, samples))
+
+    @tf.function(reduce_retracing=True)
+    def log_weights_and_slope(self, x, noise):
+        """Return log p(x, z) - log q(z|x) for noise `(K, B, D)`, and its gradient by the noise.
+
+        Output shape:
+            `(K, B)` and `(K, B, D)`.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(noise)
+            log_weights = self.terms(x, noise).log_weights
+        return log_weights, tape.gradient(log_weights, noise)
 
     def compile(self, optimizer="adam", loss=None, *, jit_compile="auto", **kwargs):
         """Configure training as `keras.Model.compile` does, but for losses and metrics.
@@ -100,7 +118,9 @@ class TrainableModel(keras.Model):
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
         self._prepare_for(x)
         if isinstance(x, tf.data.Dataset):
-            # A data set brings its own order, and Keras warns of its own default.
+            self._check_first_batch(x)
+        if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
+            # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
         return super().fit(
             x,
@@ -108,7 +128,7 @@ class TrainableModel(keras.Model):
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=complete(callbacks, x),
+            callbacks=complete(callbacks, x, kwargs.get("initial_epoch", 0)),
             **kwargs,
         )
 
@@ -123,16 +143,17 @@ class TrainableModel(keras.Model):
         rows = ops.shape(x)[0]
         first, total = _place_in_global_batch(rows)
         with tf.GradientTape() as tape:
-            terms = self.terms(x, self._training_noise(first, rows, total), training=True)
+            terms = self._training_terms(x, first, rows, total)
             report = self.objective.report()
-            per_example = self._weigh(self.objective(terms, training=True), sample_weight)
+            loss, extra = self.objective.with_extra(terms, training=True)
+            per_example = self._weigh(loss, sample_weight)
             # Replicas add up their gradients, and may hold different numbers of rows.
             loss = ops.sum(per_example) / ops.cast(total, "float32")
             loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         self.step.assign_add(1)
-        return {**self._update_trackers(per_example, terms), **report}
+        return {**self._update_trackers(per_example, terms, extra), **report}
 
     def test_step(self, data):
         x, sample_weight = self._unpack(data)
@@ -144,13 +165,11 @@ class TrainableModel(keras.Model):
         first, _ = _place_in_global_batch(ops.shape(x)[0])
         first += ops.cast(seen, "int32")
         rows = first + ops.arange(ops.shape(x)[0], dtype="int32")
-        noise = random.normals(
-            random.row_seeds_at(self._noise_seed, rows),
-            self.latent_dim,
-            ops.arange(self.objective.num_samples, dtype="int32"),
-        )
-        terms = self.terms(x, noise)
-        return self._update_trackers(self._weigh(self.objective(terms), sample_weight), terms)
+        seeds = random.row_seeds_at(self._noise_seed, rows)
+        samples = ops.arange(self.objective.num_samples, dtype="int32")
+        terms = self.terms(x, random.normals(seeds, self.latent_dim, samples))
+        loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
+        return self._update_trackers(self._weigh(loss, sample_weight), terms, extra)
 
     def _prepare_for(self, x):
         """Build for an array or data set, and check what can be checked before the first step."""
@@ -162,6 +181,13 @@ class TrainableModel(keras.Model):
             check_event(shape, self.event_shape)
         if isinstance(first, np.ndarray) and first.size:
             self.likelihood.check(first)
+
+    def _check_first_batch(self, dataset):
+        """Check a batch of a data set: what is out of the support is seldom so in one place."""
+        for batch in dataset.take(1):
+            x = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+            if x.size:
+                self.likelihood.check(x)
 
     def _unpack(self, data):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -178,20 +204,53 @@ class TrainableModel(keras.Model):
             per_example = per_example * weight
         return per_example + sum(ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
 
-    def _training_noise(self, first, rows, total):
-        """Return noise `(K, B, D)`: a function of (seed, step, row of the global batch)."""
-        noise = tf.random.stateless_normal(
-            (total, self.objective.num_samples, self.latent_dim),
-            seed=tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value]),
-            alg="philox",
-        )
-        return tf.transpose(noise[first : first + rows], (1, 0, 2))
+    def _training_terms(self, x, first, rows, total):
+        """Return the terms of a step: all draws depend on (seed, step, row of the batch) alone."""
+        seed = tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value])
+        shape = (total, self.objective.num_samples, self.latent_dim)
+        noise = tf.random.stateless_normal(shape, seed=seed, alg="philox")
+        noise = tf.transpose(noise[first : first + rows], (1, 0, 2))
+        if self.objective.weighs_latent_gradient:
+            gate = _Gate()
+            terms = self.terms(x, noise, training=True, gate=gate)
+            gate.weight = self.objective.latent_gradient_weight(terms)
+        else:
+            terms = self.terms(x, noise, training=True)
+        if self.objective.wants_prior_draws:
+            seeds = tf.random.stateless_uniform(
+                (total,), seed=seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+            )
+            terms = self._with_prior_draws(terms, seeds[first : first + rows])
+        return terms
 
-    def _update_trackers(self, per_example, terms):
-        values = (per_example, terms.reconstruction_loss, terms.kl_estimate)
+    def _with_prior_draws(self, terms, seeds):
+        if not self.objective.wants_prior_draws:
+            return terms
+        draws = self.prior.sample_rows(seeds, ops.ones_like(seeds, "float32"))
+        return terms._replace(z_prior=draws)
+
+    def _update_trackers(self, per_example, terms, extra):
+        values = (per_example, terms.reconstruction_loss, terms.kl_estimate, *extra.values())
         for tracker, value in zip(self._trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self._trackers}
+
+
+class _Gate:
+    """An identity whose gradient is multiplied by `weight`.
+
+    The weight is a function of what comes after the identity, so that it is given later, before
+    the gradient is asked for.
+    """
+
+    weight = None
+
+    def __call__(self, z):
+        @tf.custom_gradient
+        def identity(value):
+            return tf.identity(value), lambda upstream: upstream * self.weight[..., None]
+
+        return identity(z)
 
 
 def _place_in_global_batch(rows):

@@ -1,5 +1,6 @@
 """What `load` returns: datasets for training, validation and test, and what is known of them."""
 
+import contextlib
 import functools
 
 import numpy as np
@@ -85,6 +86,16 @@ class ImageData:
             ValueError: if `epoch` is not an integer >= 0.
         """
         self._next_epoch = checks.integer("epoch", epoch, 0)
+
+    @contextlib.contextmanager
+    def at_first_epoch(self):
+        """Let `train` begin with epoch 0 within the context, and where it stood after it."""
+        epoch = self._next_epoch
+        self.set_epoch(0)
+        try:
+            yield
+        finally:
+            self.set_epoch(epoch)
 
     @functools.cached_property
     def mean(self):

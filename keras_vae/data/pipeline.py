@@ -5,6 +5,7 @@ binarised image on (seed, epoch, position in the epoch) alone, so that neither t
 a restart of the process changes them.
 """
 
+import os
 import zlib
 
 import numpy as np
@@ -13,6 +14,9 @@ import tensorflow as tf
 _PHILOX = 1
 # One counter of Philox gives four 32-bit numbers.
 _PER_COUNTER = 4
+# Batches that are made ahead of the step that takes them.
+_PREFETCHED = 4
+_PARALLEL = max(2, os.cpu_count() or 1)
 
 
 def key(seed, purpose):
@@ -91,7 +95,7 @@ class Rows:
             return epoch, start, self.store.fetch(rows), y
 
         return epochs.flat_map(index_batches).map(
-            fetch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            fetch, num_parallel_calls=_PARALLEL, deterministic=True
         )
 
     def sample(self, limit):
@@ -126,7 +130,16 @@ def build(part, epochs, batch_size, *, binarize, labels, draw_key, order_key=Non
         return (x, y) if labels else x
 
     dataset = part.batches(epochs, batch_size, order_key)
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
     steps = -(-len(part) // batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_PREFETCHED).with_options(options)
+
+
+def shuffled_batches(x, batch_size, seed):
+    """Return batches of an array in an order that the seed determines, another in each epoch."""
+    order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed % 2**31)
+    return order.batch(batch_size).map(lambda rows: tf.gather(x, rows))
