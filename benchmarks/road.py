@@ -53,8 +53,8 @@ def demo(folder, arguments):
 def mnist(folder, arguments):
     """Test -ELBO and NLL (k=500, all 10,000 images) of ten epochs on binarised MNIST."""
     target = folder / "mnist"
-    options = ("--binarize", "dynamic", "--latent-dim", 20, "--epochs", 10)
-    seconds = run("train", "mnist", "--out", target, *options)
+    recipe = ("--recipe", "textbook", "--latent-dim", 20, "--epochs", 10)
+    seconds = run("train", "mnist", "--out", target, "--binarize", "dynamic", *recipe)
     evaluation = run("evaluate", target, "--num-samples", 500)
     metrics = json.loads((target / "metrics.json").read_text())
     return {

@@ -71,7 +71,8 @@ def _output_range(vae, plan):
     """Return the limits of the images that come out, or None where the mean has none."""
     if plan.uint8:
         return [0, 255]
-    return [0, 1] if vae.likelihood.is_binary else None
+    limits = vae.likelihood.mean_range
+    return None if limits is None else list(limits)
 
 
 def _versions():

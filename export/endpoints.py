@@ -34,7 +34,8 @@ def functions(vae, plan):
         return {"image": pixels(vae.decode(z))}
 
     def encode(image):
-        return vae.encode(image)._asdict()
+        posterior = vae.encode(image)
+        return {"z_mean": posterior.z_mean, "z_log_var": posterior.z_log_var}
 
     def reconstruct(image):
         return {"image": pixels(vae.reconstruct(image))}

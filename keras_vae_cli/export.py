@@ -261,12 +261,11 @@ def _run_of(directory, run, count):
         click.echo(f"Note: {path} is no run, so that Keras is not measured. Name one with --run.")
         return None, None
     output.import_keras_vae()
-    from keras_vae import runs
-    from keras_vae_cli import recipe
+    from keras_vae import evaluation, runs
 
     opened = runs.load(path)
     try:
-        test = recipe.first_images(opened.load_data().test, count) if count else None
+        test = evaluation.first_examples(opened.load_data().test, count) if count else None
     except (OSError, ValueError) as error:
         click.echo(f"Note: without the loss of quality, since the test images do not load: {error}")
         test = None

@@ -7,10 +7,10 @@ import signal
 import warnings
 
 import keras
-import numpy as np
 
 import keras_vae as kv
 from keras_vae.callbacks import NAN_CAUSES, StopOnNaN
+from keras_vae_cli import parts
 
 _MIN_EPOCHS, _MIN_STEPS = 10, 1000
 _METRIC_SAMPLES = 5
@@ -18,19 +18,15 @@ _PICTURES = 20
 _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
 
 
-def check(options):
-    """Raise `ValueError` for options of the model that are out of range, before data is read."""
-    kv.checks.choice("likelihood", options["likelihood"], ("auto", *kv.likelihoods.NAMES))
-    _likelihood(options)
-    kv.checks.integer("latent_dim", options["latent_dim"], 1)
-    kv.checks.number("learning_rate", options["learning_rate"], above=0)
-    kv.priors.get(options["prior"])
-    kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
-    _objective(options, steps_per_epoch=1)
-
-
 def prepare(source, load_options, options, progress):
-    """Load the data, build the model and return the `Session` that trains it."""
+    """Load the data, build the model and return the `Session` that trains it.
+
+    Args:
+        source: str, as `keras_vae.data.load` takes it.
+        load_options: dict, for it.
+        options: dict, of the model and the training, completed by `parts.complete`.
+        progress: bool, whether to show progress.
+    """
     load_options = {**load_options, "shuffle_seed": options["seed"]}
     data = kv.data.load(source, **load_options, progress=progress)
     load_options["source"] = data.location
@@ -56,58 +52,16 @@ def prepare(source, load_options, options, progress):
     steps_per_epoch = math.ceil(data.num_train / data.batch_size)
     if options["epochs"] is None:
         options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
+    if options["warmup_epochs"] is None:
+        options["warmup_epochs"] = options["warmup_share"] * options["epochs"]
+    del options["warmup_share"]
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(options["mixed_precision"] or policy)
     try:
-        vae = build(data, options, steps_per_epoch)
+        vae = parts.build(data, options, steps_per_epoch)
     finally:
         keras.config.set_dtype_policy(policy)
     return Session(vae, data, load_options, options)
-
-
-def build(data, options, steps_per_epoch):
-    """Return the compiled VAE that the options describe, for the data."""
-    seed = options["seed"]
-    encoder, decoder = {
-        "conv": (kv.networks.conv_encoder, kv.networks.conv_decoder),
-        "mlp": (kv.networks.mlp_encoder, kv.networks.mlp_decoder),
-    }[options["network"]]
-    likelihood = _likelihood(options)
-    vae = kv.VAE(
-        encoder=encoder(data.image_shape, options["latent_dim"], seed=seed),
-        decoder=decoder(
-            data.image_shape,
-            options["latent_dim"],
-            params_per_channel=likelihood.params_per_channel,
-            output_bias=likelihood.bias(data.mean),
-            seed=seed + 1,
-        ),
-        likelihood=likelihood,
-        prior=options["prior"],
-        objective=_objective(options, steps_per_epoch),
-        seed=seed + 2,
-    )
-    vae.compile(optimizer=keras.optimizers.Adam(options["learning_rate"]))
-    return vae
-
-
-def _likelihood(options):
-    if options["likelihood"] not in ("auto", "gaussian"):
-        return kv.likelihoods.get(options["likelihood"])
-    scale = options["scale"]
-    with contextlib.suppress(ValueError):
-        scale = float(scale)
-    return kv.likelihoods.Gaussian(scale)
-
-
-def _objective(options, steps_per_epoch):
-    if options["objective"] != "elbo":
-        return kv.objectives.get(options["objective"])
-    beta = options["beta"]
-    if options["warmup_epochs"]:
-        steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
-        beta = kv.schedules.LinearWarmup(steps, final=beta)
-    return kv.objectives.ELBO(beta=beta, free_bits=options["free_bits"])
 
 
 class Session:
@@ -151,7 +105,14 @@ class Session:
         options = dict(self._options)
         training = {
             name: options.pop(name)
-            for name in ("epochs", "learning_rate", "warmup_epochs", "mixed_precision")
+            for name in (
+                "epochs",
+                "learning_rate",
+                "learning_rate_schedule",
+                "warmup",
+                "warmup_epochs",
+                "mixed_precision",
+            )
         }
         training |= {
             "epochs_done": self.epochs_done,
@@ -195,7 +156,7 @@ class Session:
                     self.vae, self.data.test, _METRIC_SAMPLES, seed=seed, progress=progress
                 )
                 run.write_metrics(metrics)
-                images = first_images(self.data.test, _PICTURES)
+                images = kv.evaluation.first_examples(self.data.test, _PICTURES)
                 kv.runs.write_pictures(run, self.vae, history, images, seed)
             except KeyboardInterrupt:
                 self.interrupted = True
@@ -240,13 +201,3 @@ def _interrupt_between_steps():
         yield interruption
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def first_images(dataset, count):
-    """Return the first images of a data set, at most `count`, as an array."""
-    batches = []
-    for batch in dataset:
-        batches.append(np.asarray(batch[0] if isinstance(batch, tuple) else batch))
-        if sum(map(len, batches)) >= count:
-            break
-    return np.concatenate(batches)[:count]

@@ -47,32 +47,66 @@ _option = functools.partial(click.option, show_default=True)
     help="Passes over the data.  [default: 10, or as many as give 1000 steps]",
 )
 @_option("--batch-size", type=click.IntRange(min=1), default=128, help="Images in a step.")
-@_option("--learning-rate", type=float, default=1e-3, help="Step size of the optimiser, Adam.")
-@_option("--latent-dim", type=int, default=8, help="Size of the latent vector z.")
 @_option(
-    "--network", type=click.Choice(["conv", "mlp"]), default="conv", help="Encoder and decoder."
+    "--recipe",
+    type=click.Choice(["best", "textbook"]),
+    default="best",
+    help="What the options marked * come to where they are not given: the best that was "
+    "measured, or what textbooks do.",
 )
+@_option("--learning-rate", type=float, help="* Step size of the optimiser, Adam, at first.")
+@_option(
+    "--learning-rate-schedule",
+    type=click.Choice(["cosine", "constant"]),
+    help="* Whether it falls to zero along a cosine.",
+)
+@_option("--latent-dim", type=int, help="* Size of the latent vector z.")
+@_option("--network", type=click.Choice(["conv", "mlp", "resnet"]), help="* Encoder and decoder.")
 @_option(
     "--likelihood",
     default="auto",
-    help="p(x|z): bernoulli or gaussian. auto: bernoulli for pixels of 0 and 1, else gaussian.",
+    help="p(x|z): bernoulli, continuous_bernoulli, gaussian or discretized_logistic. auto: "
+    "bernoulli for pixels of 0 and 1, else gaussian.",
 )
 @_option(
     "--scale",
     default="learned",
-    help="Standard deviation of a gaussian likelihood: learned, per_element or a number.",
+    help="Standard deviation of a gaussian likelihood: learned, optimal, per_element or a number.",
 )
-@_option("--prior", default="standard_normal", help="p(z).")
-@_option("--objective", default="elbo", help="What training maximises.")
-@_option("--beta", type=float, default=1.0, help="Weight of the KL.")
+@_option(
+    "--num-components",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Logistics that a discretized_logistic likelihood mixes.",
+)
+@_option("--prior", help="* p(z): standard_normal, gaussian_mixture, vamp or real_nvp.")
+@_option(
+    "--posterior",
+    default="diagonal_gaussian",
+    help="q(z|x): diagonal_gaussian, inverse_autoregressive or coupling.",
+)
+@_option(
+    "--objective",
+    default="elbo",
+    help="What training minimises: elbo, iwae, beta_tc, info_vae or dip.",
+)
+@_option(
+    "--num-samples", type=click.IntRange(min=1), default=5, help="Draws of z in a step of iwae."
+)
+@_option("--beta", type=float, default=1.0, help="Weight of the KL; of beta_tc's correlation.")
 @_option(
     "--free-bits", type=float, default=0.0, help="Nats of the whole KL that are not penalised."
 )
 @_option(
     "--warmup-epochs",
     type=click.FloatRange(min=0),
-    default=0.0,
-    help="Epochs in which beta rises from 0.",
+    help="* Epochs in which beta rises from 0.",
+)
+@_option(
+    "--warmup",
+    type=click.Choice(["linear", "sigmoid", "cyclical"]),
+    default="linear",
+    help="How it rises.",
 )
 @_option(
     "--binarize",
@@ -112,10 +146,11 @@ def train(source, out, overwrite, quiet, **options):
     """
     output.import_keras_vae()
     from keras_vae import runs
-    from keras_vae_cli import recipe
+    from keras_vae_cli import parts, recipe
 
     runs.check_target(out, overwrite)
-    recipe.check(options)
+    options = parts.complete(options)
+    parts.check(options)
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     session = recipe.prepare(source, load_options, options, progress=not quiet)
     session.fit(output.verbosity(quiet))

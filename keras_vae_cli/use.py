@@ -20,18 +20,37 @@ _PAIRS = 10
 @click.option(
     "--max-images", type=click.IntRange(1, 2**31 - 1), help="Evaluate only the first ones."
 )
+@click.option(
+    "--annealed",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also bound the likelihood of the first N images by annealing, which is slow.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Also compare N generated images with real ones, for a source with labels.",
+)
 @output.seed_option
 @output.quiet_option
-def evaluate(run, num_samples, max_images, seed, quiet):
+def evaluate(run, num_samples, max_images, annealed, samples, seed, quiet):
     """Estimate ELBO and NLL over the test images of RUN; writes RUN/metrics.json."""
     output.import_keras_vae()
-    from keras_vae import evaluation, runs
+    from keras_vae import evaluation, runs, sample_quality
 
     opened = runs.load(run)
     dataset = opened.load_data(progress=not quiet).test
     if max_images:
         dataset = dataset.unbatch().take(max_images).batch(128)
+    # What can be refused comes before what takes long.
+    labelled = opened.load_data(labels=True, progress=not quiet) if samples else None
     metrics = evaluation.evaluate(opened.vae, dataset, num_samples, seed=seed, progress=not quiet)
+    if annealed:
+        images = evaluation.first_examples(dataset, annealed)
+        metrics |= evaluation.annealed(opened.vae, images, seed=seed)
+    if labelled:
+        metrics |= sample_quality.measure(opened.vae, labelled, samples, seed)
     opened.write_metrics(metrics)
     click.echo(_numbers(metrics))
     path = output.shorten(opened.path)
@@ -41,6 +60,29 @@ def evaluate(run, num_samples, max_images, seed, quiet):
         f"test ELBO {metrics['elbo']:.2f} nats per image",
         next_command=("keras-vae", "generate", path, "--out", "samples.png"),
     )
+
+
+@click.command(short_help="Find what is wrong with a trained model.")
+@output.run_argument
+@click.option(
+    "--max-images",
+    type=click.IntRange(20, 2**31 - 1),
+    default=1000,
+    show_default=True,
+    help="Images of each part to look at.",
+)
+@output.seed_option
+def diagnose(run, max_images, seed):
+    """Look for what commonly goes wrong with a VAE in RUN, and say what to change."""
+    output.import_keras_vae()
+    from keras_vae import runs
+
+    opened = runs.load(run)
+    data = opened.load_data(progress=False)
+    found = opened.vae.diagnose(data, max_examples=max_images, seed=seed)
+    for line in str(found).splitlines():
+        click.echo(click.wrap_text(line, 100, subsequent_indent="   "))
+    output.say_next("keras-vae", "evaluate", output.shorten(opened.path))
 
 
 @click.command(short_help="Generate images.")
@@ -158,9 +200,31 @@ def _numbers(metrics):
     ]
     if "bits_per_dim" in metrics:
         lines.append(f"  {metrics['bits_per_dim']:.4f} bits per dimension")
-    if "note" in metrics:
-        lines.append(click.wrap_text(f"Note: {metrics['note']}", 100, "  ", "  "))
+    if "mutual_information" in metrics:
+        at_least, at_most = ("at least ", "at most ") if "aggregate_note" in metrics else ("", "")
+        lines.append(
+            f"  z tells {at_least}{metrics['mutual_information']:.2f} nats of x; "
+            f"q(z) lies {at_most}{metrics['marginal_kl']:.2f} nats from the prior"
+        )
+    lines.append(
+        f"  importance weights worth {metrics['effective_samples']:.1f} of "
+        f"{metrics['num_samples']} draws on average"
+    )
+    if "annealed_nll" in metrics:
+        lines.append(
+            f"  annealed NLL {metrics['annealed_nll']:.2f} of {metrics['annealed_n']} images; such "
+            f"bounds of simulated images lie {metrics['annealed_gap']:.2f} apart"
+        )
+    if "frechet_distance" in metrics:
+        lines.append(
+            f"  Frechet distance {metrics['frechet_distance']:.2f} (real images "
+            f"{metrics['frechet_distance_of_real']:.2f}) in the features of a classifier of "
+            f"{metrics['classifier_accuracy']:.1%} accuracy trained here; not FID"
+        )
+    for title, key in (("Note", "note"), ("Warning", "warning")):
+        if key in metrics:
+            lines.append(click.wrap_text(f"{title}: {metrics[key]}", 100, "  ", "  "))
     return "\n".join(lines)
 
 
-COMMANDS = (evaluate, generate, reconstruct, interpolate, info)
+COMMANDS = (evaluate, diagnose, generate, reconstruct, interpolate, info)

@@ -1,0 +1,130 @@
+"""The parts of a VAE that the options of `keras-vae train` describe. Imported when it runs."""
+
+import contextlib
+import math
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+
+# What the options come to that are not given.
+RECIPES = {
+    "best": {
+        "network": "conv",
+        "latent_dim": 32,
+        "prior": "real_nvp",
+        "learning_rate": 2e-3,
+        "learning_rate_schedule": "cosine",
+        "warmup_share": 0.1,
+    },
+    "textbook": {
+        "network": "conv",
+        "latent_dim": 8,
+        "prior": "standard_normal",
+        "learning_rate": 1e-3,
+        "learning_rate_schedule": "constant",
+        "warmup_share": 0.0,
+    },
+}
+# Those of the command line; a table of columns is built in Python.
+LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "discretized_logistic")
+_WARMUPS = {
+    "linear": kv.schedules.LinearWarmup,
+    "sigmoid": kv.schedules.SigmoidWarmup,
+    "cyclical": kv.schedules.CyclicalWarmup,
+}
+_CONTEXT_DIM = 32
+_PSEUDO_INPUTS = 500
+
+
+def complete(options):
+    """Return the options with the recipe's in the place of those that are not given."""
+    recipe = RECIPES[options["recipe"]]
+    given = {name: value for name, value in options.items() if value is not None}
+    return {**dict.fromkeys(options), **recipe, **given}
+
+
+def check(options):
+    """Raise `ValueError` for options of the model that are out of range, before data is read."""
+    kv.checks.choice("likelihood", options["likelihood"], ("auto", *LIKELIHOODS))
+    likelihood(options)
+    kv.checks.integer("latent_dim", options["latent_dim"], 1)
+    kv.checks.number("learning_rate", options["learning_rate"], above=0)
+    kv.checks.choice("prior", options["prior"], kv.priors.NAMES)
+    chosen = kv.posteriors.get(options["posterior"])
+    if options["warmup_epochs"] is not None:
+        kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
+    aim = objective({**options, "warmup_epochs": 0}, num_train=2, steps_per_epoch=1)
+    aim.check(kv.priors.get(options["prior"]), chosen)
+
+
+def likelihood(options):
+    """Return the likelihood, "auto" for a Gaussian."""
+    name = options["likelihood"]
+    if name == "discretized_logistic":
+        return kv.likelihoods.DiscretizedLogistic(options["num_components"])
+    if name not in ("auto", "gaussian"):
+        return kv.likelihoods.get(name)
+    scale = options["scale"]
+    with contextlib.suppress(ValueError):
+        scale = float(scale)
+    return kv.likelihoods.Gaussian(scale)
+
+
+def objective(options, num_train, steps_per_epoch):
+    """Return what training minimises, its warm-up counted in steps."""
+    name, beta = options["objective"], options["beta"]
+    if options["warmup_epochs"]:
+        steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
+        beta = _WARMUPS[options["warmup"]](steps=steps, final=beta)
+    if name == "iwae":
+        return kv.objectives.IWAE(options["num_samples"], doubly_reparameterized=True)
+    if name == "beta_tc":
+        return kv.objectives.BetaTC(num_train, beta=beta)
+    if name != "elbo":
+        return kv.objectives.get(name)
+    return kv.objectives.ELBO(beta=beta, free_bits=options["free_bits"])
+
+
+def prior(options, data):
+    """Return the prior; a VampPrior begins with training images."""
+    seed = options["seed"] + 3
+    if options["prior"] == "standard_normal":
+        return kv.priors.StandardNormal()
+    if options["prior"] == "vamp":
+        images = kv.evaluation.first_examples(data.train, _PSEUDO_INPUTS)
+        return kv.priors.VampPrior(len(images), pseudo_inputs=np.clip(images, 0, 1), seed=seed)
+    return kv.priors.NAMES[options["prior"]](seed=seed)
+
+
+def build(data, options, steps_per_epoch):
+    """Return the compiled VAE that the options describe, for the data."""
+    seed, size = options["seed"], options["latent_dim"]
+    chosen = likelihood(options)
+    encoder, decoder = (
+        getattr(kv.networks, f"{options['network']}_{side}") for side in ("encoder", "decoder")
+    )
+    has_flow = options["posterior"] != "diagonal_gaussian"
+    vae = kv.VAE(
+        encoder=encoder(
+            data.image_shape, size, context_dim=_CONTEXT_DIM if has_flow else 0, seed=seed
+        ),
+        decoder=decoder(
+            data.image_shape,
+            size,
+            params_per_channel=chosen.params_per_channel,
+            output_bias=chosen.bias(data.mean),
+            seed=seed + 1,
+        ),
+        likelihood=chosen,
+        prior=prior(options, data),
+        objective=objective(options, data.num_train, steps_per_epoch),
+        posterior=options["posterior"],
+        seed=seed + 2,
+    )
+    rate = options["learning_rate"]
+    if options["learning_rate_schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, options["epochs"] * steps_per_epoch)
+    vae.compile(optimizer=keras.optimizers.Adam(rate))
+    return vae
