@@ -1,0 +1,228 @@
+"""The rows of the published table: what is built, and how it is trained."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+
+
+class Row(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        build: function of (data, seed) that gives the VAE.
+        epochs: int.
+        published: str, the figure and where it stands.
+        target: float or None, the largest NLL that counts as reached.
+        minutes: float or None, how long the training may take on 2 cores.
+        batch_size, learning_rate, epsilon: of Adam, whose rate falls to zero along a cosine unless
+            `constant_rate`; with `ema` the weights are a moving average of that momentum.
+        source, binarize: the data.
+        num_samples: int or None, importance samples if not 5000.
+        jit_compile, steps_per_execution: as `compile` takes them.
+        extra: None, or a function of (vae, images) that gives more numbers.
+    """
+
+    build: object
+    epochs: int
+    published: str
+    target: float | None = None
+    minutes: float | None = None
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    epsilon: float = 1e-7
+    ema: float | None = None
+    constant_rate: bool = False
+    source: str = "mnist"
+    binarize: str = "dynamic"
+    num_samples: int | None = None
+    jit_compile: bool = True
+    steps_per_execution: int = 20
+    extra: object = None
+
+    def optimizer(self, steps):
+        """Return Adam with the row's schedule for so many steps."""
+        rate = self.learning_rate
+        if not self.constant_rate:
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        options = {} if self.ema is None else {"use_ema": True, "ema_momentum": self.ema}
+        return keras.optimizers.Adam(rate, epsilon=self.epsilon, **options)
+
+    def more(self, vae, images):
+        """Return what else a row reports."""
+        return self.extra(vae, images) if self.extra else {}
+
+
+def iwae_net(objective, latent_dim=50):
+    """The network of Burda et al. 2016: two layers of 200 tanh units on each side."""
+    layers = {"units": (200, 200), "activation": "tanh"}
+    return image_net("mlp", standard_normal, objective, latent_dim, encoder=layers, decoder=layers)
+
+
+def gated_net(prior, objective=kv.objectives.ELBO, latent_dim=40):
+    """The network of Tomczak & Welling 2018: two gated layers of 300 units on each side."""
+    layers = {"units": (300, 300), "gated": True}
+    return image_net("mlp", prior, objective, latent_dim, encoder=layers, decoder=layers)
+
+
+def image_net(kind, prior, objective=kv.objectives.ELBO, latent_dim=32, policy=None, **options):
+    """Networks of one kind on both sides.
+
+    Args:
+        kind: "mlp", "conv" or "resnet".
+        prior, objective: functions, of a seed and of nothing.
+        policy: str or None, the precision.
+        **options: `encoder`, `decoder` (dicts for the factories) and `posterior`.
+    """
+    posterior = options.pop("posterior", "diagonal_gaussian")
+
+    def build(data, seed):
+        likelihood = kv.likelihoods.Bernoulli()
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy or before)
+        encoder = getattr(kv.networks, f"{kind}_encoder")(
+            data.image_shape, latent_dim, seed=seed, **options.get("encoder", {})
+        )
+        decoder = getattr(kv.networks, f"{kind}_decoder")(
+            data.image_shape,
+            latent_dim,
+            output_bias=likelihood.bias(data.mean),
+            seed=seed + 1,
+            **options.get("decoder", {}),
+        )
+        vae = kv.VAE(
+            encoder,
+            decoder,
+            likelihood=likelihood,
+            prior=prior(seed + 3),
+            objective=objective(),
+            posterior=posterior if isinstance(posterior, str) else posterior(seed + 4),
+            seed=seed + 2,
+        )
+        keras.config.set_dtype_policy(before)
+        return vae
+
+    return build
+
+
+def textbook_net(data, seed):
+    """The network of Kingma & Welling 2014 as tutorials have it: 400 ReLU units, D=20."""
+    return kv.VAE(
+        kv.networks.mlp_encoder(data.image_shape, 20, seed=seed),
+        kv.networks.mlp_decoder(data.image_shape, 20, seed=seed + 1),
+        seed=seed + 2,
+    )
+
+
+def small_net(data, seed):
+    """A network that trains in seconds."""
+    likelihood = kv.likelihoods.Bernoulli()
+    return kv.VAE(
+        kv.networks.mlp_encoder(data.image_shape, 8, units=(128,), seed=seed),
+        kv.networks.mlp_decoder(
+            data.image_shape,
+            8,
+            units=(128,),
+            output_bias=likelihood.bias(data.mean),
+            seed=seed + 1,
+        ),
+        likelihood=likelihood,
+        seed=seed + 2,
+    )
+
+
+def from_the_mean(vae, images):
+    """The loss as some texts report it: decoded from the mean of q(z|x), which is no bound."""
+    posterior = vae.encode(images)
+    params = vae.decoder.predict(posterior.z_mean, verbose=0)
+    log_px = vae.likelihood.log_prob(images, params)
+    return {"decoded_from_the_mean": float(np.mean(vae.prior.kl(*posterior) - log_px))}
+
+
+def standard_normal(seed):
+    """N(0, I), which has nothing to seed."""
+    return kv.priors.StandardNormal()
+
+
+def vamp(seed):
+    """A VampPrior of 500 pseudo-inputs."""
+    return kv.priors.VampPrior(500, seed=seed)
+
+
+def warmed_up(share):
+    """The ELBO with a linear warm-up over a share of the training."""
+    return lambda: kv.objectives.ELBO(beta=kv.schedules.LinearWarmup(share=share))
+
+
+def real_nvp(num_layers):
+    """A RealNVP prior of so many couplings, as a function of a seed."""
+    return lambda seed: kv.priors.RealNVP(num_layers, seed=seed)
+
+
+BURDA = "Burda et al. 2016, table 1"
+TOMCZAK = "Tomczak & Welling 2018, table 1"
+
+ROWS = {
+    "textbook": Row(
+        textbook_net,
+        10,
+        "about 104 sampled, 97.0 to 97.7 decoded from the mean (grey cross-entropy of tutorials)",
+        batch_size=128,
+        constant_rate=True,
+        binarize="none",
+        num_samples=1,
+        extra=from_the_mean,
+    ),
+    "digits": Row(
+        small_net, 100, "none", source="digits", binarize="threshold", constant_rate=True
+    ),
+    "static_threshold": Row(
+        small_net, 10, "none", binarize="threshold", constant_rate=True, num_samples=100
+    ),
+    "iwae_k1": Row(
+        iwae_net(kv.objectives.ELBO), 1200, f"86.76 ({BURDA})", 86.91, 60, learning_rate=3e-3
+    ),
+    "iwae_k5": Row(
+        iwae_net(lambda: kv.objectives.IWAE(5)),
+        800,
+        f"85.54 ({BURDA})",
+        85.69,
+        120,
+        learning_rate=3e-3,
+    ),
+    "iwae_k5_dreg": Row(
+        iwae_net(lambda: kv.objectives.IWAE(5, doubly_reparameterized=True)),
+        800,
+        "better than the row above",
+        None,
+        120,
+        learning_rate=3e-3,
+    ),
+    "gated_standard_normal": Row(
+        gated_net(standard_normal, warmed_up(0.1)),
+        480,
+        f"84.45 ({TOMCZAK})",
+        84.60,
+        60,
+        learning_rate=2e-3,
+    ),
+    "gated_real_nvp": Row(
+        gated_net(lambda seed: kv.priors.RealNVP(seed=seed), warmed_up(0.1)),
+        120,
+        "none",
+        82.2,
+        10,
+    ),
+    "gated_vamp": Row(gated_net(vamp, warmed_up(0.1)), 250, f"82.43 ({TOMCZAK})", 82.58, 90),
+    "conv_real_nvp": Row(
+        image_net("conv", real_nvp(8), warmed_up(0.1)),
+        50,
+        "none",
+        81.3,
+        10,
+        jit_compile=False,
+        steps_per_execution=10,
+    ),
+}
