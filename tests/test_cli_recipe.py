@@ -5,21 +5,19 @@ import numpy as np
 import pytest
 
 from keras_vae import runs
-from keras_vae_cli import recipe, train
+from keras_vae_cli import parts, recipe, train
 
 
 @pytest.fixture
 def session():
     """A training of three epochs of 12 steps on the digits."""
-    options = {option.name: option.default for option in train.train.params}
-    options |= {"epochs": 3, "network": "mlp", "latent_dim": 2}
+    # As click gives them: what has no default is None.
+    options = train.train.make_context("train", ["digits", "--out", "run"]).params
+    options |= {"recipe": "textbook", "epochs": 3, "network": "mlp", "latent_dim": 2}
     load = {name: options[name] for name in train._DATA_OPTIONS}
     names = ("source", "out", "overwrite", "quiet", *train._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
-    unset = {name: None for name, value in load.items() if not isinstance(value, (int, float, str))}
-    load |= unset | {"skip_bad": False}
-    options["mixed_precision"] = None
-    return recipe.prepare("digits", load, options, progress=False)
+    return recipe.prepare("digits", load, parts.complete(options), progress=False)
 
 
 def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, tmp_path):

@@ -7,6 +7,8 @@ from keras import layers
 
 import keras_vae as kv
 from export import export, formats, load
+from export.endpoints import functions
+from export.plan import Plan
 
 TOLERANCE = 1e-5
 
@@ -89,47 +91,94 @@ def subclassed(shape):
     return vae
 
 
+def composed(shape, likelihood="bernoulli", gated=False, context_dim=0, **parts):
+    """Small dense networks with other parts."""
+    likelihood = kv.likelihoods.get(likelihood)
+    params_shape = likelihood.params_shape(shape)
+    return kv.VAE(
+        kv.networks.mlp_encoder(shape, 3, units=(8,), gated=gated, context_dim=context_dim, seed=0),
+        kv.networks.mlp_decoder(params_shape, 3, units=(8,), gated=gated, seed=1),
+        likelihood=likelihood,
+        **parts,
+    )
+
+
+def residual(shape):
+    return kv.VAE(
+        kv.networks.resnet_encoder(shape, 3, filters=(4, 8), units=16, seed=0),
+        kv.networks.resnet_decoder(shape, 3, filters=(8, 4), seed=1),
+        likelihood=kv.likelihoods.Gaussian("optimal"),
+    )
+
+
+def columns():
+    return kv.likelihoods.Product(
+        ["gaussian", kv.likelihoods.Categorical(4), "bernoulli"], sizes=[3, 1, 2]
+    )
+
+
 VARIANTS = {
-    "odd grey, conv": lambda: (convolutional((33, 17, 1)), (33, 17, 1)),
-    "colour, conv, learned scale": lambda: (
-        convolutional((32, 32, 3), kv.likelihoods.Gaussian("learned")),
-        (32, 32, 3),
+    "resnet, optimal scale": lambda: residual((16, 18, 1)),
+    "gated, mixture prior, mixture of logistics": lambda: composed(
+        (4, 4, 3),
+        kv.likelihoods.DiscretizedLogistic(num_components=3),
+        gated=True,
+        prior=kv.priors.GaussianMixture(5, seed=0),
     ),
-    "colour, conv, scale per element": lambda: (
-        convolutional((16, 16, 3), kv.likelihoods.Gaussian("per_element"), 2),
-        (16, 16, 3),
+    "vamp prior, continuous bernoulli": lambda: composed(
+        (4, 4, 1), "continuous_bernoulli", prior=kv.priors.VampPrior(6, seed=0)
     ),
-    "functional and sequential": lambda: (
-        kv.VAE(functional_encoder((8, 6, 1)), sequential_decoder((8, 6, 1))),
-        (8, 6, 1),
+    "flow prior, coupling posterior, columns of several kinds": lambda: composed(
+        (6,), columns(), posterior="coupling", prior=kv.priors.RealNVP(3, (8,), seed=0)
     ),
-    "subclassed": lambda: (subclassed((5, 4, 1)), (5, 4, 1)),
-    "vectors, mlp": lambda: (
-        kv.VAE(
-            kv.networks.mlp_encoder((7,), 3, units=(8,)),
-            kv.networks.mlp_decoder((7,), 3, units=(8,)),
-            likelihood="gaussian",
-        ),
-        (7,),
+    "inverse autoregressive posterior, levels": lambda: composed(
+        (4, 4, 1),
+        kv.likelihoods.Categorical(8, ordinal=True),
+        context_dim=4,
+        posterior="inverse_autoregressive",
     ),
+    "logistic": lambda: composed((4, 4, 3), "discretized_logistic"),
+    "odd grey, conv": lambda: convolutional((33, 17, 1)),
+    "colour, conv, learned scale": lambda: convolutional(
+        (32, 32, 3), kv.likelihoods.Gaussian("learned")
+    ),
+    "colour, conv, scale per element": lambda: convolutional(
+        (16, 16, 3), kv.likelihoods.Gaussian("per_element"), 2
+    ),
+    "functional and sequential": lambda: kv.VAE(
+        functional_encoder((8, 6, 1)), sequential_decoder((8, 6, 1))
+    ),
+    "subclassed": lambda: subclassed((5, 4, 1)),
+    "vectors, mlp": lambda: composed((7,), "gaussian"),
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+def quick(*names):
+    """All variants, those that are not among `names` for the slow run alone."""
+    return [
+        pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in VARIANTS
+    ]
+
+
+@pytest.mark.parametrize("variant", quick(*VARIANTS.keys() - {"logistic", "subclassed"}))
 def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp_path):
-    vae, shape = VARIANTS[variant]()
+    vae = VARIANTS[variant]()
     rng = np.random.default_rng(3)
     # Away from the initial values, where a swapped or lost weight might not show.
     vae.set_weights(
         [w + rng.normal(0, 0.1, w.shape).astype(w.dtype) ** 2 for w in vae.get_weights()]
     )
-    x, z = rng.random((2, *shape), np.float32), rng.standard_normal((2, 3), np.float32)
+    x, z = vae.simulate(2, seed=4)[0], rng.standard_normal((2, 3), np.float32)
     posterior = vae.encode(x)
-    for result in export(vae, tmp_path, tuple(formats.FORMATS)):
+    endpoints = (*formats.DEFAULT_ENDPOINTS, "score")
+    plan = Plan(("saved_model",), ("score",), num_samples=4)
+    scored = functions(vae, plan)["score"](x)["negative_elbo"]
+    for result in export(vae, tmp_path, tuple(formats.FORMATS), endpoints=endpoints, num_samples=4):
         exported = load(result.path)
         z_mean, z_log_var = exported.encode(x)
         draws = exported.generate(2, seed=5)
         pairs = {
+            "score": (exported.score(x).negative_elbo, scored),
             "decode": (exported.decode(z), vae.decode(z)),
             "z_mean": (z_mean, posterior.z_mean),
             "z_log_var": (z_log_var, posterior.z_log_var),
@@ -145,10 +194,17 @@ def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp
             )
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    quick(
+        "odd grey, conv",
+        "gated, mixture prior, mixture of logistics",
+        "inverse autoregressive posterior, levels",
+    ),
+)
 def test_every_network_goes_into_integers(variant, tmp_path):
-    vae, shape = VARIANTS[variant]()
-    x = np.random.default_rng(3).random((50, *shape), np.float32)
+    vae = VARIANTS[variant]()
+    x, _ = vae.simulate(50, seed=4)
     # Untrained networks are noise, of which the bounds for trained ones say nothing.
     (result,) = export(vae, tmp_path, "tflite", "int8", data=x, check=False)
     file = load(result.path)

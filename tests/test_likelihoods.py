@@ -168,6 +168,6 @@ def test_a_scale_that_is_no_positive_number_is_refused(scale):
 
 def test_a_misspelt_scale_is_refused_with_the_close_name():
     with pytest.raises(
-        ValueError, match=r"one of 'learned', 'per_element'.*Did you mean 'learned'"
+        ValueError, match=r"one of 'learned', 'optimal', 'per_element'.*Did you mean 'learned'"
     ):
         Gaussian("learnt")

@@ -65,7 +65,7 @@ def test_gradients_equal_numpy_and_vanish_within_the_free_bits(free_bits, pushed
     step=st.integers(0, 2000),
 )
 def test_linear_warmup_interpolates_then_stays(steps, initial, final, step):
-    schedule = LinearWarmup(steps, initial, final)
+    schedule = LinearWarmup(steps, initial=initial, final=final)
     expected = np.interp(step, [0, steps], [initial, final])
     assert float(schedule(step)) == pytest.approx(expected, abs=1e-5)
 
@@ -93,7 +93,7 @@ def test_a_warmup_is_not_frozen_in_compiled_training(make_vae, images):
 
 
 def test_val_loss_takes_the_final_beta_during_a_warmup(make_vae, images):
-    vae = make_vae(objective=ELBO(LinearWarmup(1000, final=5.0)))
+    vae = make_vae(objective=ELBO(LinearWarmup(steps=1000, final=5.0)))
     history = vae.fit(images, epochs=2, validation_data=images, verbose=0).history
     for loss, reconstruction, kl in zip(
         *(history[f"val_{name}"] for name in ("loss", "reconstruction_loss", "kl_loss")),
