@@ -95,7 +95,7 @@ def _half_operators(vae):
     names = []
     for name, function in endpoints.functions(vae, Plan((), ("encode", "decode"))).items():
         specs = endpoints.signature(vae, name, None)
-        traced = tf.function(function, input_signature=specs).get_concrete_function()
+        traced = tf.function(function, specs, autograph=False).get_concrete_function()
         graph = traced.graph.as_graph_def()
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         names += [n.name for n in nodes if any(a.type in _HALF for a in n.attr.values())]

@@ -58,7 +58,7 @@ def _convert(tf2onnx, vae, name, function):
         return {formats.onnx_output(name, key): value for key, value in outputs.items()}
 
     with quiet.native_stderr(), _quiet_converter():
-        traced = tf.function(renamed, input_signature=signature)
+        traced = tf.function(renamed, signature, autograph=False)
         model, _ = tf2onnx.convert.from_function(
             traced,
             input_signature=signature,

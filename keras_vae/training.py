@@ -55,12 +55,12 @@ class TrainableModel(keras.Model):
         """Log more terms, under their own names."""
         self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def seeded_terms(self, x, seeds, samples):
         """Return the `Terms` of x for row seeds `(B,)` and indices of draws `(K,)`, compiled."""
         return self.terms(x, random.normals(seeds, self.latent_dim, samples))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def log_weights_and_slope(self, x, noise):
         """Return log p(x, z) - log q(z|x) for noise `(K, B, D)`, and its gradient by the noise.
 

@@ -27,6 +27,13 @@ _PAIRS = 10
     help="Also bound the likelihood of the first N images by annealing, which is slow.",
 )
 @click.option(
+    "--annealing-steps",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Steps of each annealing: more are slower, and tighter.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(min=2),
     metavar="N",
@@ -34,7 +41,7 @@ _PAIRS = 10
 )
 @output.seed_option
 @output.quiet_option
-def evaluate(run, num_samples, max_images, annealed, samples, seed, quiet):
+def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, seed, quiet):
     """Estimate ELBO and NLL over the test images of RUN; writes RUN/metrics.json."""
     output.import_keras_vae()
     from keras_vae import evaluation, runs, sample_quality
@@ -48,7 +55,7 @@ def evaluate(run, num_samples, max_images, annealed, samples, seed, quiet):
     metrics = evaluation.evaluate(opened.vae, dataset, num_samples, seed=seed, progress=not quiet)
     if annealed:
         images = evaluation.first_examples(dataset, annealed)
-        metrics |= evaluation.annealed(opened.vae, images, seed=seed)
+        metrics |= evaluation.annealed(opened.vae, images, annealing_steps, seed=seed)
     if labelled:
         metrics |= sample_quality.measure(opened.vae, labelled, samples, seed)
     opened.write_metrics(metrics)

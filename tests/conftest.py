@@ -125,7 +125,8 @@ def command_line():
 def trained_run(command_line, tmp_path_factory):
     """The folder of a short training on the digits by the command line."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    arguments = ("--epochs", 2, "--network", "mlp", "--latent-dim", 4, "--quiet")
+    networks = ("--recipe", "textbook", "--network", "mlp", "--latent-dim", 4)
+    arguments = ("--epochs", 2, *networks, "--quiet")
     outcome = command_line("train", "digits", "--out", path, *arguments)
     assert outcome.status == 0, outcome.err
     return path

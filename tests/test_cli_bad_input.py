@@ -9,6 +9,8 @@ from PIL import Image
 
 from keras_vae import runs
 
+QUICK = ("--epochs", 1, "--recipe", "textbook", "--network", "mlp", "--quiet")
+
 
 def images(folder, count=30, mode="L"):
     folder.mkdir(parents=True)
@@ -97,7 +99,7 @@ def test_train_refuses_bad_input_and_writes_nothing(command_line, tmp_path, sour
 
 
 def test_skip_bad_trains_on_the_rest(command_line, tmp_path):
-    options = ("--epochs", 1, "--network", "mlp", "--quiet", "--skip-bad")
+    options = (*QUICK, "--skip-bad")
     outcome = command_line("train", truncated(tmp_path), "--out", tmp_path / "run", *options)
     assert outcome.status == 0, outcome.err
     assert outcome.err.startswith("Warning: 1 of 30 files")
@@ -107,7 +109,7 @@ def test_an_existing_run_needs_overwrite(command_line, trained_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
     before = {path: path.read_bytes() for path in run.iterdir()}
-    arguments = ("train", "digits", "--out", run, "--epochs", 1, "--network", "mlp", "--quiet")
+    arguments = ("train", "digits", "--out", run, *QUICK)
     outcome = command_line(*arguments)
     assert outcome.status == 2 and "--overwrite" in outcome.err
     assert {path: path.read_bytes() for path in run.iterdir()} == before
@@ -138,7 +140,7 @@ def test_overwrite_replaces_no_run_with_files_of_the_user(command_line, trained_
 def test_a_link_to_a_run_stays_a_link(command_line, trained_run, tmp_path):
     shutil.copytree(trained_run, tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / "run")
-    options = ("--epochs", 1, "--network", "mlp", "--quiet", "--overwrite")
+    options = (*QUICK, "--overwrite")
     assert command_line("train", "digits", "--out", tmp_path / "link", *options).status == 0
     assert (tmp_path / "link").is_symlink() and len(list(tmp_path.iterdir())) == 2
     assert runs.load(tmp_path / "run").config["training"]["epochs"] == 1
@@ -242,7 +244,7 @@ def test_training_that_turns_nan_at_once_replaces_no_run(command_line, trained_r
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
     before = {path: path.read_bytes() for path in run.iterdir()}
-    options = ("--epochs", 3, "--network", "mlp", "--learning-rate", 1e20, "--quiet")
+    options = (*QUICK, "--epochs", 3, "--learning-rate", 1e20)
     outcome = command_line("train", "digits", "--out", run, "--overwrite", *options)
     assert outcome.status == 2 and len(outcome.err.strip().splitlines()) == 1
     assert "first epoch" in outcome.err and "learning rate" in outcome.err

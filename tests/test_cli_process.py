@@ -13,6 +13,7 @@ import pytest
 from keras_vae import runs
 
 COMMAND = [sys.executable, "-m", "keras_vae_cli"]
+QUICK = ("--recipe", "textbook", "--network", "mlp")
 
 
 def start(*arguments, preexec_fn=None, **variables):
@@ -27,7 +28,7 @@ def start(*arguments, preexec_fn=None, **variables):
 
 
 def train_until_an_epoch_is_done(run):
-    process = start("train", "digits", "--out", run, "--epochs", 100000, "--network", "mlp")
+    process = start("train", "digits", "--out", run, "--epochs", 100000, *QUICK)
     for line in process.stdout:
         if "val_loss" in line:
             return process
@@ -62,7 +63,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(trained_run, tmp_path):
     before = {path: path.read_bytes() for path in run.iterdir()}
     process = start(
         *("train", "digits", "--out", run, "--overwrite"),
-        *("--epochs", 1, "--network", "mlp", "--quiet"),
+        *("--epochs", 1, *QUICK, "--quiet"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
     )
     _, err = process.communicate(timeout=120)

@@ -22,6 +22,8 @@ FILES = {
     "README.md",
 }
 
+QUICK = ("--epochs", 1, "--recipe", "textbook", "--network", "mlp", "--quiet")
+
 
 def levels(image):
     """Return a grey image as the levels that a picture shows, before rounding."""
@@ -35,8 +37,7 @@ def test_train_writes_all_files_of_a_run_and_no_others(trained_run):
 
 def test_last_lines_of_train_give_path_size_elbo_and_the_next_command(command_line, tmp_path):
     path = tmp_path / "run"
-    options = ("--epochs", 1, "--network", "mlp", "--quiet")
-    outcome = command_line("train", "digits", "--out", path, *options)
+    outcome = command_line("train", "digits", "--out", path, *QUICK)
     wrote, following = outcome.out.strip().splitlines()[-2:]
     elbo = json.loads((path / "metrics.json").read_text())["elbo"]
     assert wrote.startswith(f"Wrote {path}") and "B, " in wrote
@@ -56,7 +57,7 @@ def test_history_has_a_row_for_each_epoch(trained_run):
 def test_same_seed_gives_the_same_history_and_another_seed_another(command_line, tmp_path):
     def history(name, seed):
         path = tmp_path / name
-        options = ("--epochs", 1, "--network", "mlp", "--quiet", "--seed", seed)
+        options = (*QUICK, "--seed", seed)
         assert command_line("train", "digits", "--out", path, *options).status == 0
         return runs.load(path).history
 
@@ -81,7 +82,7 @@ def test_evaluate_writes_what_the_package_computes(command_line, trained_run):
 
 def test_grey_pixels_under_a_bernoulli_are_said_to_be_no_likelihood(command_line, tmp_path):
     run = tmp_path / "run"
-    options = ("--epochs", 1, "--network", "mlp", "--quiet", "--likelihood", "bernoulli")
+    options = (*QUICK, "--likelihood", "bernoulli")
     assert command_line("train", "digits", "--out", run, *options).status == 0
     outcome = command_line("evaluate", run, "--num-samples", 2, "--quiet")
     assert "Note: The pixels are grey" in outcome.out
@@ -101,7 +102,7 @@ def test_the_likelihood_follows_the_pixels_or_the_option(
     command_line, tmp_path, options, name, scale
 ):
     run = tmp_path / "run"
-    fixed = ("--epochs", 1, "--network", "mlp", "--quiet", "--latent-dim", 2)
+    fixed = (*QUICK, "--latent-dim", 2)
     outcome = command_line("train", "digits", "--out", run, *fixed, *options)
     assert outcome.status == 0, outcome.err
     likelihood = runs.load(run).vae.likelihood
@@ -184,8 +185,7 @@ def test_a_folder_source_is_found_again_from_another_place(command_line, tmp_pat
         pixels = (rng.random((8, 8)) * 255).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / "faces" / f"{index}.png")
     monkeypatch.chdir(tmp_path)
-    options = ("--epochs", 1, "--network", "mlp", "--quiet")
-    outcome = command_line("train", "faces", "--out", "run", *options)
+    outcome = command_line("train", "faces", "--out", "run", *QUICK)
     assert outcome.status == 0, outcome.err
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

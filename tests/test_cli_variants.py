@@ -81,13 +81,15 @@ def test_parts_that_do_not_fit_are_refused_with_the_fix(options, words, command_
 
 
 def test_evaluate_anneals_and_compares_samples_on_demand(command_line, trained_run):
-    options = ("--num-samples", 20, "--annealed", 4, "--samples", 40, "--quiet")
+    annealed = ("--annealed", 4, "--annealing-steps", 20)
+    options = ("--num-samples", 20, *annealed, "--samples", 40, "--quiet")
     outcome = command_line("evaluate", trained_run, *options)
     assert outcome.status == 0, outcome.err
     metrics = json.loads((trained_run / runs.METRICS).read_text())
     # Both are right in the mean, and noisy of four images.
     assert metrics["simulated_nll_below"] <= metrics["simulated_nll_above"] + 0.1
-    assert metrics["annealed_n"] == 4 and metrics["frechet_images"] == 40
+    assert (metrics["annealed_n"], metrics["annealed_steps"]) == (4, 20)
+    assert metrics["frechet_images"] == 40
     for text in ("annealed NLL", "Frechet distance", "not FID", "q(z) lies"):
         assert text in outcome.out
 
