@@ -17,6 +17,8 @@ from keras_vae.checks import integer, message
 # Examples that are annealed side by side: always as many, so that an example's numbers do not
 # depend on how many there are.
 _ROWS = 50
+# Chains that run side by side, so that memory does not grow with their number.
+_CHAINS = 32
 _LEAPFROGS = 10
 _FIRST_STEP, _TARGET_ACCEPTANCE = 0.1, 0.65
 _PILOT_CHAINS = 2
@@ -127,46 +129,56 @@ class _Path:
 
     def run(self, num_chains, noise=None):
         """Return the fields of `Annealed`; with noise of an exact draw, from there backwards."""
+        chains = np.arange(num_chains, dtype=np.int32)
+        groups = [chains[first : first + _CHAINS] for first in range(0, num_chains, _CHAINS)]
+        found = [self._run(group, num_chains, noise) for group in groups]
+        total, accepted = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        log_sum = np.logaddexp.reduce(total, axis=0)
+        log_square = np.logaddexp.reduce(2.0 * total, axis=0)
+        log_prob = (1.0 if noise is None else -1.0) * (log_sum - np.log(num_chains))
+        return log_prob, np.exp(2.0 * log_sum - log_square), accepted.mean(axis=0)
+
+    def _run(self, chains, stride, noise):
+        """Return log-weights and shares of accepted moves, `(K, B)`, of chains of these numbers."""
         steps = range(1, len(self.betas))
         if noise is None:
-            noise = self._draw(random.LATENT, 0, num_chains)
+            noise = self._draw(random.LATENT, chains)
             sign = 1.0
         else:
-            noise = np.repeat(noise[None], num_chains, axis=0)
+            noise = np.repeat(noise[None], len(chains), axis=0)
             steps, sign = reversed(steps), -1.0
         total, accepted = 0.0, 0.0
         state = self._evaluate(noise)
         for step in steps:
             change = sign * (self.betas[step] - self.betas[step - 1])
+            samples = chains + step * stride
             if sign < 0:
                 # Backwards the move comes first, at the end of the path that the step leaves.
-                state, was_accepted = self._move(state, step, self.sizes[step], _OWN)
+                state, was_accepted = self._move(state, step, self.sizes[step], samples, _OWN)
             total = total + change * state.log_weights
             if sign > 0:
-                state, was_accepted = self._move(state, step, self.sizes[step], _OWN)
-            accepted = accepted + was_accepted.mean(axis=0)
-        log_sum = np.logaddexp.reduce(total, axis=0)
-        log_square = np.logaddexp.reduce(2.0 * total, axis=0)
-        log_prob = sign * (log_sum - np.log(num_chains))
-        return log_prob, np.exp(2.0 * log_sum - log_square), accepted / (len(self.betas) - 1)
+                state, was_accepted = self._move(state, step, self.sizes[step], samples, _OWN)
+            accepted = accepted + was_accepted
+        return total, accepted / (len(self.betas) - 1)
 
     def _pilot(self):
         """Return the size of the moves at each step and example, `(steps + 1, B)`."""
         size = np.full(len(self.x), _FIRST_STEP)
         sizes = [size]
-        state = self._evaluate(self._draw(random.PILOT_MOMENTA, 0, _PILOT_CHAINS))
+        chains = np.arange(_PILOT_CHAINS, dtype=np.int32)
+        state = self._evaluate(self._draw(random.PILOT_MOMENTA, chains))
         for step in range(1, len(self.betas)):
-            state, accepted = self._move(state, step, size, _PILOT)
+            samples = chains + step * _PILOT_CHAINS
+            state, accepted = self._move(state, step, size, samples, _PILOT)
             grows = accepted.mean(axis=0) - _TARGET_ACCEPTANCE
             size = np.clip(size * np.exp(0.2 * grows), 1e-4, 1.0)
             sizes.append(size)
         return sizes
 
-    def _move(self, state, step, size, streams):
+    def _move(self, state, step, size, samples, streams):
         """Make one Hamiltonian move that leaves the distribution at a step as it is."""
         beta, size = self.betas[step], size[None, :, None]
-        chains = len(state.noise)
-        momentum = self._draw(streams[0], step, chains)
+        momentum = self._draw(streams[0], samples)
         start = self._energy(state, beta, momentum)
         proposal = state
         for _ in range(_LEAPFROGS):
@@ -176,13 +188,11 @@ class _Path:
         change = start - self._energy(proposal, beta, momentum)
         # Where a move leaves the numbers that float32 has, it is not accepted.
         chance = np.exp(np.minimum(np.nan_to_num(change, nan=-np.inf), 0.0))
-        samples = np.arange(chains, dtype=np.int32) + step * chains
         uniforms = random.uniforms(self.seeds, 1, samples, stream=streams[1])
         accepted = ops.convert_to_numpy(uniforms)[..., 0] < chance
         return state.where(accepted, proposal), accepted
 
-    def _draw(self, stream, step, chains):
-        samples = np.arange(chains, dtype=np.int32) + step * chains
+    def _draw(self, stream, samples):
         draws = random.normals(self.seeds, self.vae.latent_dim, samples, stream=stream)
         return ops.convert_to_numpy(draws)
 

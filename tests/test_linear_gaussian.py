@@ -88,6 +88,22 @@ def test_examples_beside_it_change_nothing_of_an_annealed_example():
     assert (other.log_prob != lower.log_prob).mean() > 0.9
 
 
+def test_chains_that_run_apart_give_the_same_numbers(monkeypatch):
+    model = oblique(2, 3, 2)
+    vae = model.vae(stretch=1.3)
+    x, z = vae.simulate(3, seed=1)
+    whole = [
+        annealing.lower_bound(vae, x, 3, 5, seed=2),
+        annealing.upper_bound(vae, x, z, 3, 5, seed=2),
+    ]
+    monkeypatch.setattr(annealing, "_CHAINS", 2)
+    apart = [
+        annealing.lower_bound(vae, x, 3, 5, seed=2),
+        annealing.upper_bound(vae, x, z, 3, 5, seed=2),
+    ]
+    np.testing.assert_allclose(apart, whole, rtol=1e-5)
+
+
 @pytest.mark.parametrize("flow", [kv.flows.CouplingFlow, kv.flows.InverseAutoregressiveFlow])
 def test_annealing_runs_through_a_flow_of_the_posterior(flow):
     model = oblique(3, 4, 3)
