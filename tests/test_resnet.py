@@ -111,6 +111,14 @@ def test_the_default_filters_bring_the_image_to_8_pixels(side, channels):
     assert shapes_of(decoder, layers.Add) == expected[::-1]
 
 
+def test_each_size_can_have_its_own_number_of_blocks():
+    for network, sizes in (
+        (networks.resnet_encoder((32, 32, 1), 4, blocks=(0, 2)), [8, 8]),
+        (networks.resnet_decoder((32, 32, 1), 4, blocks=(2, 1)), [8, 8, 16]),
+    ):
+        assert [shape[0] for shape in shapes_of(network, layers.Add)] == sizes
+
+
 def test_the_smaller_side_sets_the_default_filters():
     assert strided(networks.resnet_encoder((32, 128, 1), 4))[-1] == (8, 32, 64)
     assert strided(networks.resnet_encoder((50, 40, 1), 4))[-1] == (7, 5, 128)
@@ -176,5 +184,7 @@ def test_bad_arguments_are_refused(name):
     build = getattr(networks, name)
     with pytest.raises(ValueError, match="`blocks` must be an integer >= 0"):
         build((8, 8, 1), 2, blocks=-1)
+    with pytest.raises(ValueError, match=r"one for each of the 2 sizes.*blocks=\(1,\)"):
+        build((8, 8, 1), 2, filters=(2, 2), blocks=(1,))
     with pytest.raises(ValueError, match=r"at least 8 pixels for 3 conv.*mlp network"):
         build((28, 7, 1), 2, filters=(2, 2, 2))

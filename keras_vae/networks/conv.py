@@ -99,6 +99,6 @@ def conv_decoder(
         3,
         padding="same",
         kernel_initializer=initializers.next(),
-        bias_initializer=parts.constant(parts.output_bias_of(output_bias, shape).mean(axis=(0, 1))),
+        bias_initializer=parts.shared_bias(output_bias, shape),
     )(x)
     return keras.Model(inputs, x, name="decoder")

@@ -106,16 +106,22 @@ def halvings(image_shape, filters):
     return sizes
 
 
-def doubled(x, channels, size, initializers, activation=None):
+def doubled(x, channels, size, initializers, activation=None, kernel_size=3, bias="zeros"):
     """Return x after a transposed convolution of stride 2, cut to `size`, twice its own or less."""
     x = layers.Conv2DTranspose(
         channels,
-        3,
+        kernel_size,
         strides=2,
         padding="same",
         activation=activation,
         kernel_initializer=initializers.next(),
+        bias_initializer=bias,
     )(x)
     # Doubling gives even sides; the odd ones are a pixel less.
     excess = tuple((0, side % 2) for side in size)
     return layers.Cropping2D(excess)(x) if excess != ((0, 0), (0, 0)) else x
+
+
+def shared_bias(output_bias, shape):
+    """Return the initialiser of a last bias that all pixels share: the mean over the pixels."""
+    return constant(output_bias_of(output_bias, shape).mean(axis=(0, 1)))

@@ -10,6 +10,9 @@ from keras_vae.networks import parts
 
 # The image is halved until its smaller side has at most so many pixels.
 _SMALLEST, _WIDEST = 8, 128
+# A multiple of the stride, so that every pixel is the sum of equally many terms (Odena et al. 2016,
+# https://doi.org/10.23915/distill.00003).
+_LAST_KERNEL = 4
 
 
 def resnet_encoder(
@@ -34,7 +37,7 @@ def resnet_encoder(
         latent_dim: int >= 1, D.
         filters: tuple of ints >= 1, the channels at each size from half the image's on. By
             default 32, doubled up to 128, for as many sizes as bring the smaller side to 8.
-        blocks: int >= 0, residual blocks at each size.
+        blocks: int >= 0, residual blocks at each size, or a tuple of one number for each.
         units: int >= 1, the width of the dense layer before z.
         activation: str or callable, of the hidden layers.
         context_dim: int >= 0, the size of a third output for a posterior with a flow; 0: none.
@@ -56,11 +59,11 @@ def resnet_encoder(
     parts.halvings(image_shape, filters)
     initializers = parts.Initializers(seed)
     x = inputs = keras.Input(image_shape, name="image")
-    for channels in filters:
+    for channels, count in zip(filters, _blocks_of(blocks, filters), strict=True):
         x = layers.Conv2D(
             channels, 3, strides=2, padding="same", kernel_initializer=initializers.next()
         )(x)
-        x = _residual(x, blocks, activation, initializers)
+        x = _residual(x, count, activation, initializers)
     x = layers.Flatten()(layers.Activation(activation)(x))
     width = checks.integer("units", units, 1)
     x = layers.Dense(width, activation, kernel_initializer=initializers.next())(x)
@@ -80,12 +83,15 @@ def resnet_decoder(
 ):
     """Build a decoder of residual blocks, a strided transposed convolution after each size.
 
+    The last one gives the output: at the size of the image there is no hidden layer, which would
+    take most of the time.
+
     Args:
         image_shape: tuple `(H, W, C)`, each side at least 2 ** len(filters); odd sides too.
         latent_dim: int >= 1, D.
         filters: tuple of ints >= 1, the channels at each size, from z on; by default those of
             `resnet_encoder` in the opposite order.
-        blocks: int >= 0, residual blocks at each size.
+        blocks: int >= 0, residual blocks at each size, or a tuple of one number for each.
         activation: str or callable, of the hidden layers.
         params_per_channel: int >= 1, numbers for a channel that the likelihood wants.
         output_bias: None, or an array that broadcasts to the output: its mean over the pixels
@@ -106,18 +112,14 @@ def resnet_decoder(
     units = math.prod(smallest) * filters[0]
     x = layers.Dense(units, kernel_initializer=initializers.next())(x)
     x = layers.Reshape((*smallest, filters[0]))(x)
-    # Each size has its own channels, and the image's size the last ones.
-    for channels, size in zip((*filters[1:], filters[-1]), reversed(sizes), strict=True):
-        x = layers.Activation(activation)(_residual(x, blocks, activation, initializers))
-        x = parts.doubled(x, channels, size, initializers)
     shape = parts.params_shape(image_shape, params_per_channel)
-    x = layers.Conv2D(
-        shape[-1],
-        3,
-        padding="same",
-        kernel_initializer=initializers.next(),
-        bias_initializer=parts.constant(parts.output_bias_of(output_bias, shape).mean(axis=(0, 1))),
-    )(layers.Activation(activation)(x))
+    last = {"kernel_size": _LAST_KERNEL, "bias": parts.shared_bias(output_bias, shape)}
+    options = [{}] * (len(filters) - 1) + [last]
+    widths = (*filters[1:], shape[-1])
+    counts = _blocks_of(blocks, filters)
+    for width, count, size, option in zip(widths, counts, reversed(sizes), options, strict=True):
+        x = layers.Activation(activation)(_residual(x, count, activation, initializers))
+        x = parts.doubled(x, width, size, initializers, **option)
     return keras.Model(inputs, x, name="decoder")
 
 
@@ -131,10 +133,23 @@ def _filters_of(image_shape, filters, reverse=False):
     return filters[::-1] if reverse else filters
 
 
+def _blocks_of(blocks, filters):
+    """Return the number of residual blocks at each size."""
+    counts = blocks if isinstance(blocks, (list, tuple)) else [blocks] * len(filters)
+    if len(counts) != len(filters):
+        raise ValueError(
+            checks.message(
+                f"`blocks` must be an integer, or one for each of the {len(filters)} sizes",
+                f"blocks={blocks!r}",
+            )
+        )
+    return tuple(checks.integer("blocks", count, 0) for count in counts)
+
+
 def _residual(x, blocks, activation, initializers):
     """Return x after residual blocks, which keep its shape."""
     channels = x.shape[-1]
-    for _ in range(checks.integer("blocks", blocks, 0)):
+    for _ in range(blocks):
         hidden = layers.Activation(activation)(x)
         hidden = layers.Conv2D(channels, 3, padding="same", kernel_initializer=initializers.next())(
             hidden
