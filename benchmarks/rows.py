@@ -17,8 +17,8 @@ class Row(NamedTuple):
         published: str, the figure and where it stands.
         target: float or None, the largest NLL that counts as reached.
         minutes: float or None, how long the training may take on 2 cores.
-        batch_size, learning_rate, epsilon: of Adam, whose rate falls to zero along a cosine unless
-            `constant_rate`; with `ema` the weights are a moving average of that momentum.
+        batch_size, learning_rate: of Adam, whose rate falls to zero along a cosine unless
+            `constant_rate`, after a rise over the first `rise` steps.
         source, binarize: the data.
         num_samples: int or None, importance samples if not 5000.
         jit_compile, steps_per_execution: as `compile` takes them.
@@ -32,9 +32,8 @@ class Row(NamedTuple):
     minutes: float | None = None
     batch_size: int = 100
     learning_rate: float = 1e-3
-    epsilon: float = 1e-7
-    ema: float | None = None
     constant_rate: bool = False
+    rise: int = 0
     source: str = "mnist"
     binarize: str = "dynamic"
     num_samples: int | None = None
@@ -45,10 +44,13 @@ class Row(NamedTuple):
     def optimizer(self, steps):
         """Return Adam with the row's schedule for so many steps."""
         rate = self.learning_rate
-        if not self.constant_rate:
+        if self.rise:
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, steps - self.rise, warmup_target=rate, warmup_steps=self.rise
+            )
+        elif not self.constant_rate:
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-        options = {} if self.ema is None else {"use_ema": True, "ema_momentum": self.ema}
-        return keras.optimizers.Adam(rate, epsilon=self.epsilon, **options)
+        return keras.optimizers.Adam(rate)
 
     def more(self, vae, images):
         """Return what else a row reports."""
