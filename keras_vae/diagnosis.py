@@ -159,8 +159,8 @@ def _support(vae, x):
 
 
 def _grey_pixels(evidence):
-    grey = float(np.mean((evidence.x > 0) & (evidence.x < 1)))
-    if not evidence.vae.likelihood.is_binary or not grey:
+    grey = float(np.mean(evidence.vae.likelihood.is_grey(evidence.x)))
+    if not grey:
         return None
     return Finding(
         "grey pixels under a Bernoulli",
