@@ -9,8 +9,8 @@ from keras import ops
 from keras_vae import aggregate, bounds, evaluation, random
 from keras_vae.checks import integer
 
-# A unit whose KL is below it, in nats, tells nothing of x.
-_COLLAPSED_KL = 0.01
+# A unit that can tell less of x than this, in nats, tells nothing.
+_COLLAPSED = 0.01
 # Where the log-variance is clipped, but for rounding.
 _CLIPPED = 19.9
 _MIN_EXAMPLES = 20
@@ -56,6 +56,7 @@ class _Evidence(NamedTuple):
     vae: object
     x: np.ndarray
     kl: np.ndarray
+    information: np.ndarray
     z_log_var: np.ndarray
     held_out: bounds.Bounds
     train: object
@@ -115,11 +116,23 @@ def _gather(vae, x, train, num_samples, seed):
         vae,
         x,
         kl.mean(axis=0),
+        _unit_information(z_mean, z_log_var),
         z_log_var,
         bounds.estimate(vae, x, num_samples, seeds),
         None if train is None else bounds.estimate(vae, train, num_samples, seed),
         aggregate.measures(vae, z_mean, z_log_var, seeds) if vae.posterior.is_gaussian else {},
     )
+
+
+def _unit_information(z_mean, z_log_var):
+    """Return the most that each unit tells of x in nats, `(D,)`, wherever its prior lies.
+
+    The mean KL of q(z_d|x) from any one distribution bounds the information from above; from the
+    normal one with the mean and variance of q(z_d) it is log(variance)/2 - E[log_var]/2.
+    """
+    z_mean, z_log_var = (np.asarray(value, "float64") for value in (z_mean, z_log_var))
+    variance = z_mean.var(axis=0) + np.exp(z_log_var).mean(axis=0)
+    return 0.5 * (np.log(variance) - z_log_var.mean(axis=0))
 
 
 def _parts(data, count):
@@ -146,8 +159,8 @@ def _support(vae, x):
 
 
 def _grey_pixels(evidence):
-    grey = float(np.mean((evidence.x > 0) & (evidence.x < 1)))
-    if not evidence.vae.likelihood.is_binary or not grey:
+    grey = float(np.mean(evidence.vae.likelihood.is_grey(evidence.x)))
+    if not grey:
         return None
     return Finding(
         "grey pixels under a Bernoulli",
@@ -158,12 +171,12 @@ def _grey_pixels(evidence):
 
 
 def _collapse(evidence):
-    collapsed = np.flatnonzero(evidence.kl < _COLLAPSED_KL)
-    count, size = len(collapsed), len(evidence.kl)
+    collapsed = np.flatnonzero(evidence.information < _COLLAPSED)
+    count, size = len(collapsed), len(evidence.information)
     if not count:
         return None
     units = ", ".join(map(str, collapsed[:20])) + (", ..." if count > 20 else "")
-    share = f"{count} of {size} latent units carry less than {_COLLAPSED_KL} nats: {units}."
+    share = f"{count} of {size} latent units carry less than {_COLLAPSED} nats: {units}."
     if count == size:
         change = (
             "The decoder ignores z. Warm the weight of the KL up (LinearWarmup(share=0.2)), give "
@@ -182,7 +195,7 @@ def _kl_weight(evidence):
         return None
     beta = evidence.vae.objective.value("beta")
     rate, gap = evidence.rate, evidence.prior_gap
-    if beta > 1 and np.mean(evidence.kl < _COLLAPSED_KL) >= 0.5:
+    if beta > 1 and np.mean(evidence.information < _COLLAPSED) >= 0.5:
         return Finding(
             "the weight of the KL dominates",
             f"beta is {beta:g}, and the rate is {rate:.2f} nats.",
@@ -285,6 +298,7 @@ def _numbers(evidence):
         "rate": evidence.rate,
         "distortion": float(-evidence.held_out.log_px.mean()),
         "unit_kl": [float(value) for value in evidence.kl],
+        "unit_information": [float(value) for value in evidence.information],
         **evidence.aggregate,
     }
     if evidence.train is not None:

@@ -54,19 +54,18 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         Rate and distortion: Alemi et al. 2018, https://arxiv.org/abs/1711.00464.
     """
     seed = random.check_seed(seed)
-    parts, posteriors, n, binary = [], [], 0, True
+    parts, posteriors, n, grey = [], [], 0, False
     batches = _batches(dataset)
     for x in bar(batches, progress, "Evaluating", "batch", _number_of_batches(dataset)):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
         posteriors.append(np.stack([keras.ops.convert_to_numpy(p) for p in vae.encode(x)[:2]]))
-        binary = binary and bool(np.isin(x, (0.0, 1.0)).all())
+        grey = grey or bool(vae.likelihood.is_grey(x).any())
         n += len(x)
     if not n:
         raise ValueError(message("`dataset` must hold at least one example", "an empty one"))
     found = bounds.Bounds(*np.concatenate([np.stack(part) for part in parts], axis=-1))
     z_mean, z_log_var = np.concatenate(posteriors, axis=1)
-    grey = vae.likelihood.is_binary and not binary
     metrics = _of_bounds(found)
     if vae.likelihood.is_discrete and not grey:
         metrics["bits_per_dim"] = metrics["nll"] / (math.prod(vae.event_shape) * math.log(2.0))

@@ -219,7 +219,7 @@ class VAE(TrainableModel):
         Args:
             prior: str or `Prior`, one that no VAE has yet.
         """
-        return type(self)(
+        new = type(self)(
             self.encoder,
             self.decoder,
             likelihood=self.likelihood,
@@ -227,6 +227,10 @@ class VAE(TrainableModel):
             posterior=self.posterior,
             seed=self.seed,
         )
+        # Of an encoder that does not tell its input shape, only this VAE knows it.
+        if self.built and not new.built:
+            new.build((None, *self.event_shape))
+        return new
 
     def fit_prior(self, prior, data, **options):
         """Return a VAE with a prior fitted to the aggregate posterior; see `fitting.fit_prior`."""

@@ -85,12 +85,14 @@ def measure(vae, data, num_images=2000, seed=0, epochs=5):
 
     In the features of a classifier that is trained here: it compares with distances from the
     same classifier alone, and is not FID. Images of discrete likelihoods are draws of p(x|z),
-    others its means.
+    others its means. The distance falls with the number of images, so that all three sets have
+    as many.
 
     Args:
         vae: `VAE`.
         data: what `keras_vae.data.load(..., labels=True)` gives.
-        num_images: int >= 2, how many are generated, and at most taken of the test part.
+        num_images: int >= 2, how many are generated and taken of each part; as many as the
+            smaller part holds where that is fewer.
         seed: int, of the classifier and the images.
         epochs: int >= 1, of the classifier.
 
@@ -106,8 +108,10 @@ def measure(vae, data, num_images=2000, seed=0, epochs=5):
     classifier = FeatureClassifier(data, epochs, seed)
     with data.at_first_epoch():
         test, train = (
-            evaluation.first_examples(part, num_images) for part in (data.test, data.train)
+            evaluation.first_examples(part, num_images, 2) for part in (data.test, data.train)
         )
+    num_images = min(len(test), len(train))
+    test, train = test[:num_images], train[:num_images]
     if vae.likelihood.is_discrete:
         made, _ = vae.simulate(num_images, seed)
     else:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, special
 
+from keras_vae import random
 from keras_vae.likelihoods import Bernoulli, ContinuousBernoulli
 
 # Both sides of the change from series to formulas, zero, and what training may run into.
@@ -95,6 +96,17 @@ def test_samples_have_the_distribution_function(logit):
         distribution = (np.exp(logit * (x - 1)) - np.exp(-logit)) / -np.expm1(-logit)
     steps = np.arange(1, 4001) / 4000
     assert np.abs(distribution - steps).max() < 1.95 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("end", [2**-24, 1 - 2**-24])
+def test_no_sample_leaves_the_support(end, monkeypatch):
+    """Near a logit of 16 the largest uniform number rounds to a draw beyond the end."""
+    monkeypatch.setattr(
+        random, "uniforms", lambda seeds, dim, stream: np.full((len(seeds), dim), end, "float32")
+    )
+    logits = np.linspace(-60, 60, 24001, dtype="float32")[:, None]
+    draws = np.asarray(ContinuousBernoulli().sample(logits, seed=0))
+    assert draws.min() >= 0 and draws.max() <= 1
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float32"])

@@ -61,6 +61,28 @@ def test_a_healthy_model_of_parts_has_nothing_either(model):
     assert diagnosis.numbers["train_elbo"] == pytest.approx(train, rel=1e-5)
 
 
+@pytest.mark.parametrize("prior", ["standard_normal", "real_nvp"])
+def test_units_that_are_the_same_for_all_x_are_collapsed_wherever_they_lie(prior):
+    """Under a prior that learns, posteriors collapse to another place than N(0, I)."""
+    model = LinearGaussian(np.random.default_rng(2).normal(size=(4, 6)))
+    vae = dead_units(model.vae(), [1, 3]).with_prior(prior)
+    mean = vae.encoder.get_layer("z_mean")
+    kernel, bias = mean.get_weights()
+    mean.set_weights([kernel, bias + np.float32([0, 2, 0, -1])])
+    diagnosis = vae.diagnose(model.draw(200), **OPTIONS)
+    assert "posterior collapse" in problems(diagnosis)
+    assert "2 of 4 latent units carry less than 0.01 nats: 1, 3." in str(diagnosis)
+
+
+def test_what_a_unit_tells_is_that_of_a_linear_gaussian_one(model):
+    """Of a normal aggregate posterior the bound is the information: log(var / mean var) / 2."""
+    vae, x = model.vae(), model.draw(2000)
+    exact = -0.5 * np.asarray(vae.encode(x).z_log_var, "float64").mean(axis=0)
+    numbers = vae.diagnose(x, max_examples=2000, num_samples=2).numbers
+    np.testing.assert_allclose(numbers["unit_information"], exact, atol=0.1)
+    assert all(np.array(numbers["unit_information"]) <= np.array(numbers["unit_kl"]) + 1e-6)
+
+
 @pytest.mark.parametrize(
     ("units", "change"),
     [([3], "smaller latent_dim does the same"), ([0, 1, 3], "free_bits"), (range(4), "ignores z")],

@@ -52,6 +52,26 @@ def test_log_prob_is_the_sum_of_the_parts_on_their_columns():
     np.testing.assert_allclose(product.log_prob(x, params), expected, rtol=1e-6)
 
 
+def test_grey_columns_under_a_bernoulli_are_told_of_as_grey_pixels_are():
+    x = table(40)
+    vae = kv.VAE(
+        kv.networks.mlp_encoder((8,), 2, seed=0),
+        kv.networks.mlp_decoder(make_product().params_shape((8,)), 2, seed=1),
+        likelihood=make_product(),
+        seed=2,
+    )
+
+    def note_and_problems():
+        metrics = kv.evaluation.evaluate(vae, x, num_samples=2)
+        return metrics["note"], [found.problem for found in vae.diagnose(x).findings]
+
+    note, problems = note_and_problems()
+    assert note == kv.evaluation.DENSITY_NOTE and "grey pixels under a Bernoulli" not in problems
+    x[3, 4] = 0.5
+    note, problems = note_and_problems()
+    assert note == kv.evaluation.GREY_NOTE and "grey pixels under a Bernoulli" in problems
+
+
 def test_the_mean_is_that_of_each_part():
     params = random_params(5)
     mean = np.asarray(make_product().mean(params))

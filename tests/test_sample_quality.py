@@ -77,6 +77,20 @@ def test_real_digits_are_nearer_to_others_than_made_ones_and_training_helps(digi
     assert trained["frechet_distance"] < 0.9 * first["frechet_distance"]
 
 
+def test_as_many_images_are_made_as_the_smallest_part_holds(digits, monkeypatch):
+    """The distance falls with the number of images, so that unequal ones do not compare."""
+    counts = []
+
+    def count(features, others):
+        counts.append((len(features), len(others)))
+        return 0.0
+
+    monkeypatch.setattr(sample_quality, "frechet_distance", count)
+    found = sample_quality.measure(vae_of(digits), digits, num_images=2000, epochs=1)
+    assert counts == [(digits.num_test, digits.num_test)] * 2
+    assert found["frechet_images"] == digits.num_test
+
+
 def test_data_without_labels_and_too_few_images_are_refused(digits):
     with pytest.raises(ValueError, match=r"must have labels.*labels=True"):
         sample_quality.measure(vae_of(digits), kv.data.load("digits"))

@@ -67,6 +67,10 @@ class Likelihood(Part, abc.ABC):
     def check(self, x):
         """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for."""
 
+    def is_grey(self, x):
+        """Return where the NumPy array x lies between 0 and 1 and p(x|z) is of those two alone."""
+        return (x > 0) & (x < 1) & self.is_binary
+
     def _refuse(self, expectation, x, fix):
         received = f"{x.dtype} values from {x.min():g} to {x.max():g}"
         name = type(self).__name__

@@ -95,6 +95,8 @@ class ContinuousBernoulli(Likelihood):
         large, logits = self._away_from_zero(params)
         mirrored = -ops.abs(logits)
         drawn = ops.log1p(uniforms * ops.expm1(mirrored)) / mirrored
+        # Where u and exp(l) are at float32's limits, the logarithm is of what rounding left.
+        drawn = ops.clip(drawn, 0.0, 1.0)
         drawn = ops.where(logits > 0, 1.0 - drawn, drawn)
         return ops.where(large, drawn, uniforms)
 

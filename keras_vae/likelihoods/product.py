@@ -71,6 +71,10 @@ class Product(Likelihood):
         for part, columns in zip(self.likelihoods, self._columns(x), strict=True):
             part.check(columns)
 
+    def is_grey(self, x):
+        pairs = zip(self.likelihoods, self._columns(x), strict=True)
+        return np.concatenate([part.is_grey(columns) for part, columns in pairs], axis=-1)
+
     def log_prob(self, x, params, training=False):
         return sum(
             part.log_prob(columns, own, training)
