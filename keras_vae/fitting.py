@@ -69,7 +69,8 @@ def fit_prior(
             bounds.elbo(each, validation, num_samples=10, seed=seed).mean()
             for each in (vae, fitted)
         )
-        print(f"Validation ELBO: {before:.2f} nats before, {after:.2f} after.")
+        part = "Test" if getattr(data, "validation", data) is None else "Validation"
+        print(f"{part} ELBO: {before:.2f} nats before, {after:.2f} after.")
     return fitted
 
 

@@ -15,6 +15,8 @@ from keras_vae.registry import Part, register
 _MAX_LOG_SCALE = 2.0
 # Near the identity at first: a gate of sigmoid(2) = 0.88 (Kingma et al. 2016, section 4).
 _OPEN_GATE = 2.0
+# A gate stays this far open, so that its inverse is a number.
+_LEAST_GATE_LOGIT = -10.0
 
 
 class Flow(Part, abc.ABC):
@@ -211,7 +213,8 @@ class _MaskedNetwork(keras.layers.Layer):
             if index == 0 and context is not None:
                 hidden = hidden + ops.matmul(context, self._context_kernel)
             hidden = ops.relu(hidden)
-        return ops.sigmoid(self._dense(self._heads, hidden)), self._dense(self._heads + 1, hidden)
+        logit = ops.maximum(self._dense(self._heads, hidden), _LEAST_GATE_LOGIT)
+        return ops.sigmoid(logit), self._dense(self._heads + 1, hidden)
 
     def _add(self, mask, kernel_initializer, bias_initializer):
         index = len(self._kernels)

@@ -130,6 +130,13 @@ def test_runaway_weights_of_a_coupling_scale_by_no_more_than_its_bound():
     assert np.abs(log_det).max() <= 2 * 2.0 + 1e-5
 
 
+def test_runaway_weights_of_a_gate_leave_the_inverse_finite():
+    flow = random_flow(InverseAutoregressiveFlow, 4, num_layers=1, scale=1e3)
+    moved, log_det = flow.forward(draws(50, 4))
+    assert np.isfinite(log_det).all() and np.isfinite(moved).all()
+    assert np.isfinite(flow.inverse(draws(50, 4))[1]).all()
+
+
 @every_flow
 def test_a_seed_repeats_the_networks_and_another_changes_them(kind):
     flows = [kind(1, (8,), seed=seed) for seed in (0, 0, 1)]

@@ -63,8 +63,8 @@ def resnet_encoder(
         x = layers.Conv2D(
             channels, 3, strides=2, padding="same", kernel_initializer=initializers.next()
         )(x)
-        x = _residual(x, count, activation, initializers)
-    x = layers.Flatten()(layers.Activation(activation)(x))
+        x = layers.Activation(activation)(_residual(x, count, activation, initializers))
+    x = layers.Flatten()(x)
     width = checks.integer("units", units, 1)
     x = layers.Dense(width, activation, kernel_initializer=initializers.next())(x)
     outputs = parts.posterior_head(x, latent_dim, context_dim, initializers)
