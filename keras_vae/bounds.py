@@ -118,13 +118,17 @@ def _add(totals, more):
 
 def check_batch(vae, x):
     """Return x as float32, or raise `ValueError` if it does not fit the model."""
-    given = np.asarray(x)
-    x = given.astype("float32")
+    if not hasattr(x, "__array__") and not isinstance(x, (list, tuple)):
+        raise ValueError(
+            message(
+                "The examples must be an array",
+                type(x).__name__,
+                "Of a data set, take some: keras_vae.evaluation.first_examples(dataset, 100).",
+            )
+        )
+    x = np.asarray(x)
     if not vae.built:
         vae.build((None, *x.shape[1:]))
     check_event(x.shape, vae.event_shape)
-    if not len(x) or not np.isfinite(x).all():
-        received = "NaN or infinity" if len(x) else "none"
-        raise ValueError(message("`x` must hold examples of finite numbers", received))
-    vae.likelihood.check(given)
-    return x
+    vae.likelihood.check_values(x)
+    return x.astype("float32")

@@ -3,6 +3,7 @@
 import abc
 import math
 
+import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
@@ -66,6 +67,18 @@ class Likelihood(Part, abc.ABC):
 
     def check(self, x):
         """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for."""
+
+    def check_values(self, x):
+        """Raise `ValueError` unless the NumPy array x holds finite numbers that `check` accepts."""
+        is_number = x.dtype.kind in "biuf" or x.dtype.name == "bfloat16"
+        # In float32, which is what the model computes with.
+        finite = x.dtype.kind in "biu" or (is_number and np.isfinite(x.astype("float32")).all())
+        if not finite or not x.size:
+            received = "NaN or infinity" if x.size else "none"
+            if not is_number:
+                received = f"values of type {x.dtype}"
+            raise ValueError(checks.message("`x` must hold examples of finite numbers", received))
+        self.check(x)
 
     def _refuse(self, expectation, x, fix):
         received = f"{x.dtype} values from {x.min():g} to {x.max():g}"
