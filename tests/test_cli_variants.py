@@ -74,7 +74,7 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         (("--prior", "real_nvq"), "real_nvp"),
         (("--posterior", "flow"), "inverse_autoregressive"),
         (("--objective", "iwae", "--beta", 4), "`beta` is an option of objective elbo or beta_tc"),
-        (("--objective", "dip", "--warmup-epochs", 3), "`warmup_epochs` is an option of"),
+        (("--objective", "info_vae", "--warmup-epochs", 3), "`warmup_epochs` is an option of"),
         (("--objective", "info_vae", "--free-bits", 3), "`free_bits` is an option of"),
         (("--num-samples", 50), "--objective iwae"),
         (("--likelihood", "bernoulli", "--scale", "optimal"), "--likelihood gaussian"),
