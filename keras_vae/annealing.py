@@ -86,7 +86,7 @@ def upper_bound(vae, x, z, num_steps=100, num_chains=16, seed=None):
     Raises:
         ValueError: if a number is below 1, or x and z do not fit the model.
     """
-    z = np.asarray(z, "float32")
+    x, z = bounds.check_batch(vae, x), np.asarray(z, "float32")
     if z.shape != (len(x), vae.latent_dim):
         raise ValueError(
             message(
@@ -106,10 +106,14 @@ def _in_parts(vae, x, z, num_steps, num_chains, seed):
     parts = []
     for start in range(0, len(x), _ROWS):
         rows = np.arange(start, start + _ROWS) % len(x)
-        path = _Path(vae, x[rows], seeds[rows], num_steps)
         noise = None if z is None else _noise_of(vae, x[rows], z[rows])
-        parts.append(np.stack(path.run(num_chains, noise))[:, : len(x) - start])
-    return Annealed(*np.concatenate(parts, axis=-1))
+        # What is NaN is refused at the end.
+        with np.errstate(invalid="ignore"):
+            path = _Path(vae, x[rows], seeds[rows], num_steps)
+            parts.append(np.stack(path.run(num_chains, noise))[:, : len(x) - start])
+    found = Annealed(*np.concatenate(parts, axis=-1))
+    bounds.refuse_nan(found.log_prob)
+    return found
 
 
 def _noise_of(vae, x, z):

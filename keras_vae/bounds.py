@@ -89,6 +89,7 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
             total = part if total is None else _add(total, part)
         totals.append(total)
     log_px, kl, log_weight, log_square = np.concatenate(totals, axis=-1)
+    refuse_nan(log_px + kl + log_weight)
     return Bounds(
         log_px / num_samples,
         kl / num_samples,
@@ -108,23 +109,44 @@ def _totals(terms):
     )
     kl = ops.convert_to_numpy(terms.kl_estimate).astype(np.float64) * len(log_px)
     log_weights = log_px + log_pz - log_qz
-    sums = (np.logaddexp.reduce(power * log_weights, axis=0) for power in (1.0, 2.0))
+    # What is NaN is refused at the end.
+    with np.errstate(invalid="ignore"):
+        sums = [np.logaddexp.reduce(power * log_weights, axis=0) for power in (1.0, 2.0)]
     return np.stack([log_px.sum(0), kl, *sums])
 
 
 def _add(totals, more):
-    return np.stack([*(totals[:2] + more[:2]), *np.logaddexp(totals[2:], more[2:])])
+    with np.errstate(invalid="ignore"):
+        return np.stack([*(totals[:2] + more[:2]), *np.logaddexp(totals[2:], more[2:])])
+
+
+def refuse_nan(log_prob):
+    """Raise `ValueError` if a model gives NaN for examples, an array `(B,)`."""
+    count = int(np.isnan(log_prob).sum())
+    if count:
+        raise ValueError(
+            message(
+                "The model must give numbers",
+                f"NaN for {count} of {len(log_prob)} examples",
+                "Its weights are not finite, or too large: train it again, with a lower learning "
+                "rate.",
+            )
+        )
 
 
 def check_batch(vae, x):
     """Return x as float32, or raise `ValueError` if it does not fit the model."""
-    given = np.asarray(x)
-    x = given.astype("float32")
+    if not hasattr(x, "__array__") and not isinstance(x, (list, tuple)):
+        raise ValueError(
+            message(
+                "The examples must be an array",
+                type(x).__name__,
+                "Of a data set, take some: keras_vae.evaluation.first_examples(dataset, 100).",
+            )
+        )
+    x = np.asarray(x)
     if not vae.built:
         vae.build((None, *x.shape[1:]))
     check_event(x.shape, vae.event_shape)
-    if not len(x) or not np.isfinite(x).all():
-        received = "NaN or infinity" if len(x) else "none"
-        raise ValueError(message("`x` must hold examples of finite numbers", received))
-    vae.likelihood.check(given)
-    return x
+    vae.likelihood.check_values(x)
+    return x.astype("float32")

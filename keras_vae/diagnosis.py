@@ -148,7 +148,7 @@ def _parts(data, count):
 
 def _support(vae, x):
     try:
-        vae.likelihood.check(x)
+        vae.likelihood.check_values(x)
     except ValueError as error:
         return Finding(
             "data outside the likelihood's support",

@@ -13,6 +13,8 @@ from keras_vae.progress import bar
 # section 5.2, https://arxiv.org/abs/1509.00519).
 ACTIVE_VARIANCE = 0.01
 _BATCH = 256
+# The cardinality by which a data set says that it has no end.
+_ENDLESS = -1
 # Importance weights worth fewer draws than this say little; so many of them call for a warning.
 _FEW_SAMPLES, _MANY_DEGENERATE = 2, 0.1
 
@@ -55,8 +57,12 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
     """
     seed = random.check_seed(seed)
     parts, posteriors, n, grey = [], [], 0, False
-    batches = _batches(dataset)
-    for x in bar(batches, progress, "Evaluating", "batch", _number_of_batches(dataset)):
+    number_of_batches = _number_of_batches(dataset)
+    if number_of_batches == math.inf:
+        raise ValueError(
+            message("`dataset` must end", "an endless one", "Write dataset.take(100).")
+        )
+    for x in bar(_batches(dataset), progress, "Evaluating", "batch", number_of_batches):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
         posteriors.append(np.stack([keras.ops.convert_to_numpy(p) for p in vae.encode(x)[:2]]))
@@ -199,13 +205,17 @@ def _batches(dataset):
     if hasattr(dataset, "shape"):
         dataset = [dataset[start : start + _BATCH] for start in range(0, len(dataset), _BATCH)]
     for batch in dataset:
-        yield np.asarray(batch[0] if isinstance(batch, tuple) else batch, "float32")
+        x = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+        # What are no numbers is refused where they are looked at.
+        yield x.astype("float32") if x.dtype.kind in "biuf" else x
 
 
 def _number_of_batches(dataset):
+    """Return how many there are, infinity of an endless data set, None where it is not known."""
     if hasattr(dataset, "shape"):
         return math.ceil(len(dataset) / _BATCH)
     try:
         return len(dataset)
-    except TypeError:  # A data set whose length is not known.
-        return None
+    except TypeError:
+        cardinality = getattr(dataset, "cardinality", lambda: None)()
+        return math.inf if cardinality == _ENDLESS else None

@@ -50,20 +50,30 @@ def fit_prior(
     if epochs is not None:
         integer("epochs", epochs, 1)
     number("learning_rate", learning_rate, above=0)
+    seed = random.check_seed(seed)
     prior = _new_prior(prior, seed)
     integer("batch_size", batch_size, 1)
     train, validation = _parts(vae, data)
     fitted = vae.with_prior(prior)
     if isinstance(train, np.ndarray):
         train = shuffled_batches(train, batch_size, seed)
-    steps = len(train)
+    steps = _number_of_steps(train)
     epochs = _enough_epochs(steps) if epochs is None else epochs
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
     model = _PriorModel(vae, prior, seed)
     model.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     with getattr(data, "at_first_epoch", contextlib.nullcontext)():
-        prior.start_at(_draws(vae, train, seed))
+        drawn = _draws(vae, train, seed)
+        prior.start_at(drawn)
         model.fit(train, epochs=epochs, verbose=verbose, shuffle=False)
+    if not np.isfinite(ops.convert_to_numpy(prior.log_prob(drawn))).all():
+        raise ValueError(
+            message(
+                "The density of a fitted prior must be finite",
+                f"NaN or infinity after {epochs} epochs with learning_rate={learning_rate:g}",
+                "Lower the learning rate, and see that the data and the VAE's weights are finite.",
+            )
+        )
     if verbose:
         before, after = (
             bounds.elbo(each, validation, num_samples=10, seed=seed).mean()
@@ -72,6 +82,19 @@ def fit_prior(
         part = "Test" if getattr(data, "validation", data) is None else "Validation"
         print(f"{part} ELBO: {before:.2f} nats before, {after:.2f} after.")
     return fitted
+
+
+def _number_of_steps(train):
+    try:
+        steps = len(train)
+    except TypeError as error:
+        fix = "Write train.take(n) of an endless data set, or give an array."
+        raise ValueError(
+            message("`data.train` must have a length that is known", str(error), fix)
+        ) from error
+    if not steps:
+        raise ValueError(message("`data.train` must hold batches", "none"))
+    return steps
 
 
 def _enough_epochs(steps):
@@ -118,7 +141,7 @@ def _parts(vae, data):
     """Return what to train on, batches or an array, and an array to validate with."""
     if hasattr(data, "train"):
         held_out = evaluation.first_examples(evaluation.held_out(data), _MOST_VALIDATED)
-        return data.train, held_out
+        return data.train, bounds.check_batch(vae, held_out)
     x = bounds.check_batch(vae, data)
     if len(x) < _VALIDATED:
         raise ValueError(
@@ -131,7 +154,7 @@ def _parts(vae, data):
 
 def _draws(vae, train, seed):
     """Return draws of z for the first thousand examples, an array `(N, D)`."""
-    x = evaluation.first_examples(train, _DRAWN)
+    x = bounds.check_batch(vae, evaluation.first_examples(train, _DRAWN))
     seeds = random.row_seeds(seed, len(x))
     noise = random.normals(seeds, vae.latent_dim)[None]
     return ops.convert_to_numpy(vae.posterior.sample(vae.encode(x), noise)[0][0])

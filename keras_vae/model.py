@@ -112,8 +112,18 @@ class VAE(TrainableModel):
         for part in (self.likelihood, self.prior, self.objective):
             if not part.built:
                 part.build(z_shape)
+        sizes = (self.latent_dim, context_dim_of(self.encoder, self.event_shape))
         if not self.posterior.built:
-            self.posterior.build(z_shape, context_dim_of(self.encoder, self.event_shape))
+            self.posterior.build(z_shape, sizes[1])
+        built_for = getattr(self.posterior, "sizes", sizes)
+        if built_for != sizes:
+            raise ValueError(
+                message(
+                    f"`posterior` must be of the networks' latent and context sizes, {sizes}",
+                    f"a posterior that was built for {built_for}",
+                    "Give each VAE a posterior of its own.",
+                )
+            )
         if self.prior.latent_dim != self.latent_dim:
             raise ValueError(
                 message(
@@ -169,6 +179,7 @@ class VAE(TrainableModel):
         Raises:
             ValueError: if an argument is out of its range.
         """
+        self._check_built()
         if n is None:
             n = len(seed) if np.ndim(seed) else 1
         seeds = random.as_row_seeds(seed, integer("n", n, 1))
@@ -191,6 +202,7 @@ class VAE(TrainableModel):
         Returns:
             x `(n, *event)` and z `(n, D)`, NumPy arrays.
         """
+        self._check_built()
         seeds = random.as_row_seeds(seed, integer("n", n, 1))
         drawn = []
         for start in range(0, n, _GENERATE_CHUNK):
@@ -270,6 +282,16 @@ class VAE(TrainableModel):
         parts = ("encoder", "decoder", "likelihood", "prior", "objective", "posterior")
         config = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
         return {**super().get_config(), **config, "seed": self.seed}
+
+    def _check_built(self):
+        if not self.built:
+            raise ValueError(
+                message(
+                    "The VAE must know the shape of its data",
+                    "networks without one",
+                    "Train it first, or call vae.build((None, *shape_of_an_example)).",
+                )
+            )
 
     def _params(self, z, training):
         """Return the decoder's output for z `(K, B, D)`: `(K, B, *params_shape)` in float32."""

@@ -111,6 +111,7 @@ class FlowPosterior(DiagonalGaussian):
         self.flow = resolve("flow", flow, flows.Flow, _FLOWS)
 
     def build(self, input_shape, context_dim=0):
+        self.sizes = (input_shape[-1], context_dim)
         if not self.flow.built:
             self.flow.build(input_shape, context_dim)
         super().build(input_shape, context_dim)

@@ -1,5 +1,6 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
+import itertools
 import types
 
 import keras
@@ -116,9 +117,10 @@ class TrainableModel(keras.Model):
     ):
         """Train as `keras.Model.fit` does; training that turns NaN stops, see `StopOnNaN`."""
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
-        self._prepare_for(x)
-        if isinstance(x, tf.data.Dataset):
-            self._check_first_batch(x)
+        x = self._prepare_for(x)
+        if kwargs.get("validation_data") is not None:
+            # Before the first epoch rather than after it.
+            kwargs["validation_data"] = self._prepare_for(kwargs["validation_data"])
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
@@ -135,7 +137,9 @@ class TrainableModel(keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
-        self._prepare_for(x)
+        if not kwargs.get("_use_cached_eval_dataset"):
+            # What `fit` validates with, it has looked at.
+            x = self._prepare_for(x)
         return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
 
     def train_step(self, data):
@@ -172,22 +176,29 @@ class TrainableModel(keras.Model):
         return self._update_trackers(self._weigh(loss, sample_weight), terms, extra)
 
     def _prepare_for(self, x):
-        """Build for an array or data set, and check what can be checked before the first step."""
+        """Build for the data, check what can be seen of them beforehand, and return them."""
         first = keras.tree.flatten(getattr(x, "element_spec", x))[0]
         shape = tf.TensorShape(getattr(first, "shape", None))
         if not self.built and shape[1:].is_fully_defined():
             self.build((None, *shape[1:]))
         if self.built and shape.rank is not None:
             check_event(shape, self.event_shape)
-        if isinstance(first, np.ndarray) and first.size:
-            self.likelihood.check(first)
+        if isinstance(x, types.GeneratorType):
+            batches = list(itertools.islice(x, 1))
+            self._check_values(batches)
+            return _chained(batches, x)
+        self._check_values(x)
+        return x
 
-    def _check_first_batch(self, dataset):
-        """Check a batch of a data set: what is out of the support is seldom so in one place."""
-        for batch in dataset.take(1):
-            x = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
-            if x.size:
-                self.likelihood.check(x)
+    def _check_values(self, data):
+        """Check arrays, or a first batch: what is out of the support is seldom so in one place."""
+        if isinstance(data, tf.data.Dataset):
+            data = list(data.take(1))
+        elif isinstance(data, keras.utils.PyDataset):
+            data = data[0]
+        leaves = keras.tree.flatten(data)
+        if not leaves or hasattr(leaves[0], "__array__"):
+            self.likelihood.check_values(np.asarray(leaves[0] if leaves else []))
 
     def _unpack(self, data):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -251,6 +262,12 @@ class _Gate:
             return tf.identity(value), lambda upstream: upstream * self.weight[..., None]
 
         return identity(z)
+
+
+def _chained(batches, rest):
+    """Yield the batches that were taken from a generator, and then its rest."""
+    yield from batches
+    yield from rest
 
 
 def _place_in_global_batch(rows):

@@ -34,6 +34,16 @@ _WARMUPS = {
     "sigmoid": kv.schedules.SigmoidWarmup,
     "cyclical": kv.schedules.CyclicalWarmup,
 }
+# Options that mean something beside some values of another option alone.
+_BELONG_TO = {
+    "beta": ("objective", ("elbo", "beta_tc")),
+    "free_bits": ("objective", ("elbo",)),
+    "warmup": ("objective", ("elbo", "beta_tc")),
+    "warmup_epochs": ("objective", ("elbo", "beta_tc")),
+    "num_samples": ("objective", ("iwae",)),
+    "scale": ("likelihood", ("gaussian", "auto")),
+    "num_components": ("likelihood", ("discretized_logistic",)),
+}
 _CONTEXT_DIM = 32
 _PSEUDO_INPUTS = 500
 
@@ -43,6 +53,26 @@ def complete(options):
     recipe = RECIPES[options["recipe"]]
     given = {name: value for name, value in options.items() if value is not None}
     return {**dict.fromkeys(options), **recipe, **given}
+
+
+def takes(name, options):
+    """Return whether an option means something beside the others."""
+    owner, values = _BELONG_TO.get(name, (None, (None,)))
+    return options.get(owner) in values
+
+
+def check_given(names, options):
+    """Raise `ValueError` if one of the options that were given would be ignored."""
+    for name in names:
+        if not takes(name, options):
+            owner, values = _BELONG_TO[name]
+            raise ValueError(
+                kv.checks.message(
+                    f"`{name}` is an option of {owner} {' or '.join(values)} alone",
+                    f"{owner}={options[owner]!r}",
+                    f"Leave it out, or choose --{owner} {values[0]}.",
+                )
+            )
 
 
 def check(options):

@@ -53,7 +53,8 @@ def prepare(source, load_options, options, progress):
     if options["epochs"] is None:
         options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
     if options["warmup_epochs"] is None:
-        options["warmup_epochs"] = options["warmup_share"] * options["epochs"]
+        share = options["warmup_share"] if parts.takes("warmup_epochs", options) else 0.0
+        options["warmup_epochs"] = share * options["epochs"]
     del options["warmup_share"]
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(options["mixed_precision"] or policy)

@@ -138,7 +138,8 @@ _option = functools.partial(click.option, show_default=True)
 )
 @output.seed_option
 @output.quiet_option
-def train(source, out, overwrite, quiet, **options):
+@click.pass_context
+def train(context, source, out, overwrite, quiet, **options):
     """Train a VAE on SOURCE and write a run folder.
 
     SOURCE is "digits" (no network needed), the name of an image set of TensorFlow Datasets such
@@ -149,8 +150,11 @@ def train(source, out, overwrite, quiet, **options):
     from keras_vae_cli import parts, recipe
 
     runs.check_target(out, overwrite)
+    unset = click.core.ParameterSource.DEFAULT
+    given = [name for name in options if context.get_parameter_source(name) is not unset]
     options = parts.complete(options)
     parts.check(options)
+    parts.check_given(given, options)
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     session = recipe.prepare(source, load_options, options, progress=not quiet)
     session.fit(output.verbosity(quiet))

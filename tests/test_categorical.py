@@ -105,3 +105,10 @@ def test_a_value_a_little_off_its_class_that_the_check_lets_pass_is_of_that_clas
         off = x + np.float32(error / (49 if ordinal else 1))
         likelihood.check(off)
         np.testing.assert_array_equal(likelihood.log_prob(off, params), expected)
+
+
+def test_pixels_of_eight_bits_are_no_levels_between_0_and_1():
+    """Times 255 in eight bits, they would wrap around to whole numbers below 256."""
+    pixels = np.arange(256, dtype="uint8")[:, None]
+    with pytest.raises(ValueError, match="multiples of 1/255"):
+        Categorical(256, ordinal=True).check(pixels)

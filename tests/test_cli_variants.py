@@ -59,6 +59,7 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         assert type(getattr(vae, name)) is kind
     if "iwae" in options:
         assert vae.objective.num_samples == 3
+        assert runs.load(tmp_path / "run").config["training"]["warmup_epochs"] == 0.0
     if "beta_tc" in options:
         assert vae.objective.dataset_size == kv.data.load("digits").num_train
 
@@ -72,6 +73,12 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         (("--prior", "vamp", "--posterior", "coupling"), "VampPrior"),
         (("--prior", "real_nvq"), "real_nvp"),
         (("--posterior", "flow"), "inverse_autoregressive"),
+        (("--objective", "iwae", "--beta", 4), "`beta` is an option of objective elbo or beta_tc"),
+        (("--objective", "info_vae", "--warmup-epochs", 3), "`warmup_epochs` is an option of"),
+        (("--objective", "info_vae", "--free-bits", 3), "`free_bits` is an option of"),
+        (("--num-samples", 50), "--objective iwae"),
+        (("--likelihood", "bernoulli", "--scale", "optimal"), "--likelihood gaussian"),
+        (("--num-components", 5), "--likelihood discretized_logistic"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_with_the_fix(options, words, command_line, tmp_path):

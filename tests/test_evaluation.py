@@ -186,3 +186,26 @@ def test_temperature_zero_generates_the_centre_of_the_prior(trained_vae):
 def test_generate_refuses_arguments_out_of_range_by_name(arguments, name, trained_vae):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
         trained_vae.generate(**arguments)
+
+
+@pytest.mark.parametrize("measure", ["elbo", "evaluate", "diagnose", "annealed"])
+def test_a_model_whose_weights_are_nan_has_no_numbers(measure, make_vae, images):
+    vae = make_vae()
+    vae.set_weights([np.full_like(weight, np.nan) for weight in vae.get_weights()])
+    with pytest.raises(ValueError, match=r"NaN for .* of .* examples.*train it again"):
+        if measure == "evaluate":
+            kv.evaluation.evaluate(vae, images, num_samples=2)
+        elif measure == "annealed":
+            kv.evaluation.annealed(vae, images[:2], num_steps=1, num_chains=1)
+        else:
+            getattr(vae, measure)(images, num_samples=2)
+
+
+def test_endless_data_and_what_is_no_array_are_refused(trained_vae, images):
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(10)
+    with pytest.raises(ValueError, match=r"must end.*take\(100\)"):
+        kv.evaluation.evaluate(trained_vae, batches.repeat(), num_samples=2)
+    with pytest.raises(ValueError, match=r"finite numbers.*complex"):
+        kv.evaluation.evaluate(trained_vae, images.astype("complex64"), num_samples=2)
+    with pytest.raises(ValueError, match=r"must be an array.*first_examples"):
+        trained_vae.elbo(batches)

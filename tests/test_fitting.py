@@ -1,10 +1,12 @@
 """`fit_prior`: the networks stay, the prior goes where the aggregate posterior lies."""
 
 import re
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_vae as kv
 from keras_vae import fitting
@@ -162,6 +164,8 @@ def built_mixture():
         ("real_nvp", {"epochs": 0}, r"`epochs` must be an integer >= 1"),
         ("real_nvp", {"learning_rate": 0}, r"`learning_rate` must be > 0"),
         ("real_nvp", {"batch_size": 0}, r"`batch_size` must be an integer >= 1"),
+        ("real_nvp", {"seed": None}, r"`seed` must be an integer"),
+        ("real_nvp", {"learning_rate": 1e30, "epochs": 1, "verbose": 0}, r"Lower the learning"),
     ],
 )
 def test_bad_arguments_are_refused(prior, options, message):
@@ -191,3 +195,35 @@ def test_data_without_a_part_to_validate_with_are_refused():
     )
     with pytest.raises(ValueError, match=r"validation or a test part.*validation_fraction=0\.1"):
         vae.fit_prior("real_nvp", data)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (lambda batches: batches.repeat(), r"length that is known.*infinite.*take\(n\)"),
+        (lambda batches: batches.filter(lambda x: True), r"length that is known"),
+        (lambda batches: batches.take(0), r"must hold batches"),
+        (lambda batches: batches.map(lambda x: x * np.nan), r"finite numbers"),
+    ],
+)
+def test_batches_to_train_with_that_cannot_be_are_refused(train, message):
+    batches = tf.data.Dataset.from_tensor_slices(bits(20)).batch(10)
+    data = types.SimpleNamespace(train=train(batches), validation=batches, test=None)
+    with pytest.raises(ValueError, match=message):
+        clustered_vae().fit_prior("real_nvp", data, epochs=1, verbose=0)
+
+
+def test_a_model_that_knows_no_shape_before_its_data_is_fitted_too():
+    class Encoder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.heads = [keras.layers.Dense(2), keras.layers.Dense(2)]
+
+        def call(self, x):
+            return [head(x) for head in self.heads]
+
+    vae = kv.VAE(Encoder(), keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match=r"must know the shape of its data.*Train it first"):
+        vae.generate(2)
+    fitted = vae.fit_prior("gaussian_mixture", bits(20), epochs=1, verbose=0)
+    assert fitted.built and fitted.generate(3, seed=0).shape == (3, 2)

@@ -198,3 +198,32 @@ def test_every_part_that_learns_is_trained(make_vae, images):
     assert any(v is vae.likelihood.log_var for v in vae.trainable_variables)
     for value, start in zip(vae.trainable_variables, before, strict=True):
         assert not np.array_equal(keras.ops.convert_to_numpy(value), start)
+
+
+@pytest.mark.parametrize("form", list(forms(np.zeros((1, 1)))))
+@pytest.mark.parametrize("action", ["fit", "evaluate", "validation"])
+@pytest.mark.parametrize(
+    ("bad", "says"), [(2.0, "in \\[0, 1\\] for Bernoulli"), (np.nan, "finite")]
+)
+def test_values_without_a_likelihood_are_refused_in_every_form(
+    bad, says, action, form, still_vae, images
+):
+    outside = images.copy()
+    outside[3] = bad
+    data = forms(outside)[form]
+    before = int(still_vae.step)
+    with pytest.raises(ValueError, match=says):
+        if action == "fit":
+            still_vae.fit(*data, verbose=0)
+        elif action == "evaluate":
+            still_vae.evaluate(*data, verbose=0)
+        else:
+            data = data[0] if len(data) == 1 else data
+            still_vae.fit(images, validation_data=data, verbose=0)
+    assert int(still_vae.step) == before
+
+
+@pytest.mark.parametrize("form", ["array", "dataset_x"])
+def test_no_data_at_all_are_refused(form, still_vae, images):
+    with pytest.raises(ValueError, match="must hold examples"):
+        still_vae.fit(*forms(images[:0])[form], verbose=0)

@@ -143,3 +143,19 @@ def test_a_context_that_is_no_vector_is_refused():
             kv.networks.mlp_decoder(SHAPE, 2, units=(4,)),
             posterior="coupling",
         )
+
+
+@pytest.mark.parametrize(("latent_dim", "context_dim"), [(4, 2), (3, 0)])
+def test_a_flow_of_other_networks_is_refused(latent_dim, context_dim):
+    posterior = kv.posteriors.get("coupling")
+
+    def build(size, context):
+        return kv.VAE(
+            kv.networks.mlp_encoder((4,), size, units=(4,), context_dim=context),
+            kv.networks.mlp_decoder((4,), size, units=(4,)),
+            posterior=posterior,
+        )
+
+    build(3, 2)
+    with pytest.raises(ValueError, match=r"built for \(3, 2\)\. Give each VAE a posterior"):
+        build(latent_dim, context_dim)

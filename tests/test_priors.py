@@ -247,3 +247,9 @@ def test_a_value_range_the_wrong_way_round_is_refused(value_range):
 def test_a_mixture_of_no_components_is_refused(kind, count):
     with pytest.raises(ValueError, match="`num_components` must be an integer >= 1"):
         kind(count)
+
+
+@pytest.mark.parametrize("value_range", [5, (0, 1, 2), "ab", (1, 0)])
+def test_a_value_range_that_is_no_pair_is_refused(value_range):
+    with pytest.raises(ValueError, match="`value_range` must be"):
+        VampPrior(3, value_range=value_range)

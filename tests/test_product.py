@@ -181,3 +181,9 @@ def test_sizes_that_do_not_fit_the_likelihoods_are_refused(sizes):
 def test_sizes_that_do_not_fit_the_data_are_refused_with_both_numbers():
     with pytest.raises(ValueError, match=r"add up to the data's 9 columns.*\[2, 1, 3, 2\].* 8"):
         make_product().params_shape((9,))
+
+
+@pytest.mark.parametrize("arguments", [("bernoulli",), (None,), (["bernoulli"], 4)])
+def test_what_is_no_list_is_refused(arguments):
+    with pytest.raises(ValueError, match=r"`(likelihoods|sizes)` must be a list"):
+        Product(*arguments)

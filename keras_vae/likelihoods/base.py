@@ -3,6 +3,7 @@
 import abc
 import math
 
+import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
@@ -70,6 +71,18 @@ class Likelihood(Part, abc.ABC):
     def is_grey(self, x):
         """Return where the NumPy array x lies between 0 and 1 and p(x|z) is of those two alone."""
         return (x > 0) & (x < 1) & self.is_binary
+
+    def check_values(self, x):
+        """Raise `ValueError` unless the NumPy array x holds finite numbers that `check` accepts."""
+        is_number = x.dtype.kind in "biuf" or x.dtype.name == "bfloat16"
+        # In float32, which is what the model computes with.
+        finite = x.dtype.kind in "biu" or (is_number and np.isfinite(x.astype("float32")).all())
+        if not finite or not x.size:
+            received = "NaN or infinity" if x.size else "none"
+            if not is_number:
+                received = f"values of type {x.dtype}"
+            raise ValueError(checks.message("`x` must hold examples of finite numbers", received))
+        self.check(x)
 
     def _refuse(self, expectation, x, fix):
         received = f"{x.dtype} values from {x.min():g} to {x.max():g}"

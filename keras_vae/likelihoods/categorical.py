@@ -46,7 +46,8 @@ class Categorical(Likelihood):
 
     def check(self, x):
         top = self.num_categories - 1
-        classes = x * top if self.ordinal else x
+        # Not in whole numbers of 8 bits, which would wrap around.
+        classes = np.multiply(x, top if self.ordinal else 1, dtype="float32")
         low, high = classes.min(), classes.max()
         if low < -1e-2 or high > top + 1e-2 or np.abs(classes - np.round(classes)).max() > 1e-2:
             if self.ordinal:

@@ -34,8 +34,10 @@ class Product(Likelihood):
 
     def __init__(self, likelihoods, sizes=None, **kwargs):
         super().__init__(**kwargs)
+        _check_list("likelihoods", likelihoods)
         self.likelihoods = [_as_likelihood(value) for value in likelihoods]
         sizes = [1] * len(self.likelihoods) if sizes is None else sizes
+        _check_list("sizes", sizes)
         self.sizes = [checks.integer("sizes", size, 1) for size in sizes]
         if not self.sizes or len(self.sizes) != len(self.likelihoods):
             raise ValueError(
@@ -115,6 +117,17 @@ class Product(Likelihood):
     def get_config(self):
         parts = [keras.saving.serialize_keras_object(part) for part in self.likelihoods]
         return {**super().get_config(), "likelihoods": parts, "sizes": self.sizes}
+
+
+def _check_list(name, value):
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(
+            checks.message(
+                f"`{name}` must be a list, one entry for each group of columns",
+                f"{name}={value!r}",
+                f"Write {name}=[...].",
+            )
+        )
 
 
 def _as_likelihood(value):

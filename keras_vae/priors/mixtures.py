@@ -207,7 +207,9 @@ class VampPrior(Mixture):
 
 
 def _ordered(value_range):
-    low, high = (checks.number("value_range", value) for value in value_range)
+    pair = value_range if isinstance(value_range, (list, tuple)) else ()
+    low, high = pair if len(pair) == 2 else (0.0, 0.0)
+    low, high = (checks.number("value_range", value) for value in (low, high))
     if low >= high:
         raise ValueError(
             checks.message(
