@@ -44,6 +44,7 @@ _BELONG_TO = {
     "scale": ("likelihood", ("gaussian", "auto")),
     "num_components": ("likelihood", ("discretized_logistic",)),
 }
+_RISE_SHARE, _MOST_RISE = 0.05, 500
 _CONTEXT_DIM = 32
 _PSEUDO_INPUTS = 500
 
@@ -153,8 +154,18 @@ def build(data, options, steps_per_epoch):
         posterior=options["posterior"],
         seed=seed + 2,
     )
-    rate = options["learning_rate"]
-    if options["learning_rate_schedule"] == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, options["epochs"] * steps_per_epoch)
+    rate = learning_rate(options, options["epochs"] * steps_per_epoch)
     vae.compile(optimizer=keras.optimizers.Adam(rate))
     return vae
+
+
+def learning_rate(options, steps):
+    """Return what the optimiser takes: a number, or a schedule of so many steps."""
+    rate = options["learning_rate"]
+    if options["learning_rate_schedule"] == "constant":
+        return rate
+    # Full steps from the first on can leave a network that no longer learns.
+    rise = min(_MOST_RISE, math.ceil(_RISE_SHARE * steps))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - rise), warmup_target=rate, warmup_steps=rise
+    )

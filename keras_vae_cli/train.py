@@ -58,7 +58,7 @@ _option = functools.partial(click.option, show_default=True)
 @_option(
     "--learning-rate-schedule",
     type=click.Choice(["cosine", "constant"]),
-    help="* Whether it falls to zero along a cosine.",
+    help="* cosine: it rises from zero at first and falls to zero at last.",
 )
 @_option("--latent-dim", type=int, help="* Size of the latent vector z.")
 @_option("--network", type=click.Choice(["conv", "mlp", "resnet"]), help="* Encoder and decoder.")
