@@ -211,11 +211,13 @@ ROWS = {
         learning_rate=2e-3,
     ),
     "gated_real_nvp": Row(
-        gated_net(lambda seed: kv.priors.RealNVP(seed=seed), warmed_up(0.1)),
+        gated_net(real_nvp(6), warmed_up(0.1)),
         120,
         "none",
         82.2,
         10,
+        learning_rate=3e-3,
+        rise=500,
     ),
     "gated_vamp": Row(gated_net(vamp, warmed_up(0.1)), 250, f"82.43 ({TOMCZAK})", 82.58, 90),
     "conv_real_nvp": Row(
