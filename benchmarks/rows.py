@@ -212,7 +212,7 @@ ROWS = {
     ),
     "gated_real_nvp": Row(
         gated_net(real_nvp(6), warmed_up(0.1)),
-        120,
+        165,
         "none",
         82.2,
         10,
@@ -221,12 +221,13 @@ ROWS = {
     ),
     "gated_vamp": Row(gated_net(vamp, warmed_up(0.1)), 250, f"82.43 ({TOMCZAK})", 82.58, 90),
     "conv_real_nvp": Row(
-        image_net("conv", real_nvp(8), warmed_up(0.1)),
-        50,
+        image_net("resnet", real_nvp(8), warmed_up(0.1), policy="mixed_bfloat16"),
+        60,
         "none",
         81.3,
         10,
+        learning_rate=3e-3,
+        rise=500,
         jit_compile=False,
-        steps_per_execution=10,
     ),
 }

@@ -11,10 +11,10 @@ import keras_vae as kv
 # What the options come to that are not given.
 RECIPES = {
     "best": {
-        "network": "conv",
+        "network": "resnet",
         "latent_dim": 32,
         "prior": "real_nvp",
-        "learning_rate": 2e-3,
+        "learning_rate": 3e-3,
         "learning_rate_schedule": "cosine",
         "warmup_share": 0.1,
     },

@@ -38,7 +38,7 @@ def strided(encoder):
 
 @pytest.mark.parametrize("name", ["resnet_encoder", "resnet_decoder"])
 def test_each_block_is_the_identity_at_first_and_not_for_long(name):
-    network = getattr(networks, name)((8, 12, 2), 3, filters=(4, 5), blocks=2, seed=0)
+    network = getattr(networks, name)((8, 12, 2), 3, filters=(4, 5), blocks=(2, 2), seed=0)
     adds = [layer for layer in network.layers if isinstance(layer, layers.Add)]
     assert len(adds) == 4
     pairs = keras.Model(network.input, [(layer.input[0], layer.output) for layer in adds])
@@ -96,19 +96,22 @@ def test_only_operators_that_mobile_delegates_take_are_there(shape):
 
 
 @pytest.mark.parametrize(
-    ("side", "channels"), [(32, [32, 64]), (64, [32, 64, 128]), (128, [32, 64, 128, 128])]
+    ("side", "channels"), [(32, [16, 32]), (64, [16, 32, 64]), (128, [16, 32, 64, 64])]
 )
 def test_the_default_filters_bring_the_image_to_8_pixels(side, channels):
     sizes = [side // 2**index for index in range(1, len(channels) + 1)]
     expected = [(size, size, count) for size, count in zip(sizes, channels, strict=True)]
     assert sizes[-1] == 8
-    assert strided(networks.resnet_encoder((side, side, 3), 4)) == expected
+    encoder = networks.resnet_encoder((side, side, 3), 4)
+    assert strided(encoder) == expected and shapes_of(encoder, layers.Add) == expected[-1:]
     decoder = networks.resnet_decoder((side, side, 3), 4)
+    # Twice as wide.
+    expected = [(*size[:2], 2 * size[2]) for size in expected]
     assert shapes_of(decoder, layers.Reshape) == expected[-1:]
-    doubled = [shape[0] for shape in shapes_of(decoder, layers.Conv2DTranspose)]
-    assert doubled == [2 * size for size in reversed(sizes)]
-    # Before each doubling a residual block at the size's own channels.
-    assert shapes_of(decoder, layers.Add) == expected[::-1]
+    doubled = shapes_of(decoder, layers.Conv2DTranspose)
+    assert doubled == [*expected[-2::-1], (side, side, 3)]
+    # A block where it costs least.
+    assert shapes_of(decoder, layers.Add) == expected[-1:]
 
 
 def test_each_size_can_have_its_own_number_of_blocks():
@@ -120,8 +123,8 @@ def test_each_size_can_have_its_own_number_of_blocks():
 
 
 def test_the_smaller_side_sets_the_default_filters():
-    assert strided(networks.resnet_encoder((32, 128, 1), 4))[-1] == (8, 32, 64)
-    assert strided(networks.resnet_encoder((50, 40, 1), 4))[-1] == (7, 5, 128)
+    assert strided(networks.resnet_encoder((32, 128, 1), 4))[-1] == (8, 32, 32)
+    assert strided(networks.resnet_encoder((50, 40, 1), 4))[-1] == (7, 5, 64)
 
 
 def test_an_untrained_decoder_with_the_bias_gives_each_channel_its_mean():

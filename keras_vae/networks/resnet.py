@@ -9,7 +9,9 @@ from keras_vae import checks
 from keras_vae.networks import parts
 
 # The image is halved until its smaller side has at most so many pixels.
-_SMALLEST, _WIDEST = 8, 128
+_SMALLEST = 8
+# The encoder can be narrower than the decoder: what it saves buys more of training.
+_ENCODER_WIDTH, _DECODER_WIDTH, _DOUBLINGS = 16, 32, 2
 # A multiple of the stride, so that every pixel is the sum of equally many terms (Odena et al. 2016,
 # https://doi.org/10.23915/distill.00003).
 _LAST_KERNEL = 4
@@ -36,8 +38,9 @@ def resnet_encoder(
         image_shape: tuple `(H, W, C)`, each side at least 2 ** len(filters).
         latent_dim: int >= 1, D.
         filters: tuple of ints >= 1, the channels at each size from half the image's on. By
-            default 32, doubled up to 128, for as many sizes as bring the smaller side to 8.
-        blocks: int >= 0, residual blocks at each size, or a tuple of one number for each.
+            default 16, doubled up to 64, for as many sizes as bring the smaller side to 8.
+        blocks: int >= 0, residual blocks at the smallest size, where they cost least; or a tuple
+            of one number for each size.
         units: int >= 1, the width of the dense layer before z.
         activation: str or callable, of the hidden layers.
         context_dim: int >= 0, the size of a third output for a posterior with a flow; 0: none.
@@ -55,11 +58,12 @@ def resnet_encoder(
     [(None, 32), (None, 32)]
     """
     image_shape, latent_dim = parts.check_shapes(image_shape, latent_dim)
-    filters = _filters_of(image_shape, filters)
+    filters = _filters_of(image_shape, filters, _ENCODER_WIDTH)
     parts.halvings(image_shape, filters)
     initializers = parts.Initializers(seed)
     x = inputs = keras.Input(image_shape, name="image")
-    for channels, count in zip(filters, _blocks_of(blocks, filters), strict=True):
+    counts = _blocks_of(blocks, filters, smallest=-1)
+    for channels, count in zip(filters, counts, strict=True):
         x = layers.Conv2D(
             channels, 3, strides=2, padding="same", kernel_initializer=initializers.next()
         )(x)
@@ -89,9 +93,10 @@ def resnet_decoder(
     Args:
         image_shape: tuple `(H, W, C)`, each side at least 2 ** len(filters); odd sides too.
         latent_dim: int >= 1, D.
-        filters: tuple of ints >= 1, the channels at each size, from z on; by default those of
-            `resnet_encoder` in the opposite order.
-        blocks: int >= 0, residual blocks at each size, or a tuple of one number for each.
+        filters: tuple of ints >= 1, the channels at each size, from z on; by default twice those
+            of `resnet_encoder`, in the opposite order.
+        blocks: int >= 0, residual blocks at the smallest size, where they cost least; or a tuple
+            of one number for each size.
         activation: str or callable, of the hidden layers.
         params_per_channel: int >= 1, numbers for a channel that the likelihood wants.
         output_bias: None, or an array that broadcasts to the output: its mean over the pixels
@@ -105,7 +110,7 @@ def resnet_decoder(
         ValueError: if an argument is out of its range, or the image too small for the strides.
     """
     image_shape, latent_dim = parts.check_shapes(image_shape, latent_dim)
-    filters = _filters_of(image_shape, filters, reverse=True)
+    filters = _filters_of(image_shape, filters, _DECODER_WIDTH, order=-1)
     *sizes, smallest = parts.halvings(image_shape, filters)
     initializers = parts.Initializers(seed)
     x = inputs = keras.Input((latent_dim,), name="z")
@@ -116,26 +121,28 @@ def resnet_decoder(
     last = {"kernel_size": _LAST_KERNEL, "bias": parts.shared_bias(output_bias, shape)}
     options = [{}] * (len(filters) - 1) + [last]
     widths = (*filters[1:], shape[-1])
-    counts = _blocks_of(blocks, filters)
+    counts = _blocks_of(blocks, filters, smallest=0)
     for width, count, size, option in zip(widths, counts, reversed(sizes), options, strict=True):
         x = layers.Activation(activation)(_residual(x, count, activation, initializers))
         x = parts.doubled(x, width, size, initializers, **option)
     return keras.Model(inputs, x, name="decoder")
 
 
-def _filters_of(image_shape, filters, reverse=False):
-    """Return the channels of each size: those given, or the default for the image."""
+def _filters_of(image_shape, filters, first, order=1):
+    """Return the channels of each size: those given, or the default, `first` at half the image."""
     if filters is not None:
         return parts.check_widths("filters", filters)
     side = min(image_shape[:2])
     sizes = max(1, math.ceil(math.log2(max(side, 2) / _SMALLEST)))
-    filters = tuple(min(32 * 2**index, _WIDEST) for index in range(sizes))
-    return filters[::-1] if reverse else filters
+    return tuple(first * 2 ** min(index, _DOUBLINGS) for index in range(sizes))[::order]
 
 
-def _blocks_of(blocks, filters):
-    """Return the number of residual blocks at each size."""
-    counts = blocks if isinstance(blocks, (list, tuple)) else [blocks] * len(filters)
+def _blocks_of(blocks, filters, smallest):
+    """Return the number of residual blocks at each size, of which one is the smallest."""
+    counts = blocks
+    if not isinstance(blocks, (list, tuple)):
+        counts = [0] * len(filters)
+        counts[smallest] = blocks
     if len(counts) != len(filters):
         raise ValueError(
             checks.message(
