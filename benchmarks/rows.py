@@ -19,6 +19,7 @@ class Row(NamedTuple):
         minutes: float or None, how long the training may take on 2 cores.
         batch_size, learning_rate: of Adam, whose rate falls to zero along a cosine unless
             `constant_rate`, after a rise over the first `rise` steps.
+        clip: float or None, the largest norm of a gradient.
         source, binarize: the data.
         num_samples: int or None, importance samples if not 5000.
         jit_compile, steps_per_execution: as `compile` takes them.
@@ -34,6 +35,7 @@ class Row(NamedTuple):
     learning_rate: float = 1e-3
     constant_rate: bool = False
     rise: int = 0
+    clip: float | None = None
     source: str = "mnist"
     binarize: str = "dynamic"
     num_samples: int | None = None
@@ -50,7 +52,7 @@ class Row(NamedTuple):
             )
         elif not self.constant_rate:
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-        return keras.optimizers.Adam(rate)
+        return keras.optimizers.Adam(rate, global_clipnorm=self.clip)
 
     def more(self, vae, images):
         """Return what else a row reports."""
