@@ -44,6 +44,7 @@ class Clock(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         wall, processor = self._start
         self.record["epochs"] = epoch + 1
+        self.record["processors"] = len(os.sched_getaffinity(0))
         self.record["seconds"] += time.perf_counter() - wall
         self.record["processor_seconds"] += time.process_time() - processor
         self.record["last"] = {name: float(value) for name, value in (logs or {}).items()}
@@ -129,8 +130,7 @@ def run(name, arguments):
         "n": len(images),
         "seed": arguments.seed,
         "parameters": int(vae.count_params()),
-        **{key: record[key] for key in ("epochs", "seconds", "processor_seconds")},
-        "processors": len(os.sched_getaffinity(0)),
+        **{key: record[key] for key in ("epochs", "seconds", "processor_seconds", "processors")},
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     print(name, json.dumps(result, indent=2), flush=True)
