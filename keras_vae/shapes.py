@@ -90,7 +90,7 @@ def check_networks(encoder, decoder, event_shape, likelihood):
                 f"`decoder` must give the parameters of {type(likelihood).__name__} for examples "
                 f"of shape {event_shape}, which have shape {_text(expected)}",
                 f"a decoder of output shape {_describe(output)}",
-                f"{fix}, and the encoder for examples of this shape.",
+                f"{fix}, and give both networks the same shape of examples.",
             )
         )
     return latent_dim
