@@ -81,13 +81,16 @@ def check_networks(encoder, decoder, event_shape, likelihood):
     output = decoder(keras.KerasTensor((None, latent_dim), "float32"))
     expected = (None, *likelihood.params_shape(event_shape))
     if not hasattr(output, "shape") or tuple(output.shape) != expected:
+        fix = f"Set params_per_channel={likelihood.params_per_channel} in the decoder's factory"
+        if expected[-1] != event_shape[-1] * likelihood.params_per_channel:
+            # Columns that differ, as those of a Product.
+            fix = f"Build the decoder for likelihood.params_shape({event_shape})"
         raise ValueError(
             message(
                 f"`decoder` must give the parameters of {type(likelihood).__name__} for examples "
                 f"of shape {event_shape}, which have shape {_text(expected)}",
                 f"a decoder of output shape {_describe(output)}",
-                f"Set params_per_channel={likelihood.params_per_channel} in the decoder's "
-                "factory, and the same image shape in both networks.",
+                f"{fix}, and give both networks the same shape of examples.",
             )
         )
     return latent_dim

@@ -119,6 +119,7 @@ REFUSED = [
     ("bernoulli", [0.0, 255.0], r"float32 values from 0 to 255\. Divide"),
     ("continuous_bernoulli", [0.5, 1.1], r"values in \[0, 1\] for ContinuousBernoulli.*Divide"),
     ("logistic", [0.0, 0.3001], r"multiples of 1/255 in \[0, 1\].*neither smooth nor resize"),
+    ("logistic", [0.0, 1 / 16], r"multiples of 1/255.*give `levels`"),
     ("logistic", [0.0, 255.0], r"multiples of 1/255 in \[0, 1\].*Divide 8-bit pixels by 255"),
     ("logistic_levels", [0.0, 0.5], r"multiples of 1/15 in \[0, 1\], pixels of 16 levels"),
     ("categorical", [0.0, 5.0], r"the classes 0 to 4 for Categorical.*Number the classes from 0"),

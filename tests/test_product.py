@@ -187,3 +187,9 @@ def test_sizes_that_do_not_fit_the_data_are_refused_with_both_numbers():
 def test_what_is_no_list_is_refused(arguments):
     with pytest.raises(ValueError, match=r"`(likelihoods|sizes)` must be a list"):
         Product(*arguments)
+
+
+def test_a_decoder_of_the_wrong_size_is_told_how_to_build_the_right_one():
+    encoder = kv.networks.mlp_encoder((8,), 2)
+    with pytest.raises(ValueError, match=r"likelihood\.params_shape\(\(8,\)\)"):
+        kv.VAE(encoder, kv.networks.mlp_decoder((8,), 2), likelihood=make_product())

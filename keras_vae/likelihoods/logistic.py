@@ -60,7 +60,8 @@ class DiscretizedLogistic(Likelihood):
             self._refuse(
                 f"multiples of 1/{self.levels - 1} in [0, 1], pixels of {self.levels} levels,",
                 x,
-                "Divide 8-bit pixels by 255, and neither smooth nor resize them afterwards.",
+                "Divide 8-bit pixels by 255, and neither smooth nor resize them afterwards; for "
+                "pixels of another depth give `levels`, as many as there are.",
             )
 
     def log_prob(self, x, params, training=False):
