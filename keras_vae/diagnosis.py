@@ -177,7 +177,9 @@ def _collapse(evidence):
         return None
     units = ", ".join(map(str, collapsed[:20])) + (", ..." if count > 20 else "")
     share = f"{count} of {size} latent units carry less than {_COLLAPSED} nats: {units}."
-    if count == size:
+    if _beta(evidence.vae) > 1:
+        change = "Lower beta: it weights the KL more than the ELBO does."
+    elif count == size:
         change = (
             "The decoder ignores z. Warm the weight of the KL up (LinearWarmup(share=0.2)), give "
             "free_bits, or a lower learning rate; see that the decoder's first layers are alive."
@@ -189,11 +191,13 @@ def _collapse(evidence):
     return Finding("posterior collapse", share, change)
 
 
+def _beta(vae):
+    """Return the final weight of the KL; 1 where the objective has none."""
+    return vae.objective.value("beta") if hasattr(vae.objective, "beta") else 1.0
+
+
 def _kl_weight(evidence):
-    beta = getattr(evidence.vae.objective, "beta", None)
-    if beta is None:
-        return None
-    beta = evidence.vae.objective.value("beta")
+    beta = _beta(evidence.vae)
     rate, gap = evidence.rate, evidence.prior_gap
     if beta > 1 and np.mean(evidence.information < _COLLAPSED) >= 0.5:
         return Finding(

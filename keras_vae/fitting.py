@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -54,6 +55,7 @@ def fit_prior(
     prior = _new_prior(prior, seed)
     integer("batch_size", batch_size, 1)
     train, validation = _parts(vae, data)
+    part = "Test" if getattr(data, "validation", data) is None else "Validation"
     fitted = vae.with_prior(prior)
     if isinstance(train, np.ndarray):
         train = shuffled_batches(train, batch_size, seed)
@@ -74,14 +76,21 @@ def fit_prior(
                 "Lower the learning rate, and see that the data and the VAE's weights are finite.",
             )
         )
-    if verbose:
-        before, after = (
-            bounds.elbo(each, validation, num_samples=10, seed=seed).mean()
-            for each in (vae, fitted)
-        )
-        part = "Test" if getattr(data, "validation", data) is None else "Validation"
-        print(f"{part} ELBO: {before:.2f} nats before, {after:.2f} after.")
+    _compare(vae, fitted, validation, seed, part if verbose else None)
     return fitted
+
+
+def _compare(vae, fitted, x, seed, part):
+    """Warn where the ELBO of held-out x fell, and print it if their part is named."""
+    before, after = (bounds.elbo(each, x, 10, seed).mean() for each in (vae, fitted))
+    if after < before:
+        warnings.warn(
+            f"The fitted prior is worse than the earlier one: the ELBO of held-out data fell from "
+            f"{before:.2f} to {after:.2f} nats. Give it more epochs, fewer components or layers.",
+            stacklevel=4,
+        )
+    if part:
+        print(f"{part} ELBO: {before:.2f} nats before, {after:.2f} after.")
 
 
 def _number_of_steps(train):

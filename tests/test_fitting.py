@@ -96,6 +96,14 @@ def test_real_nvp_raises_the_validation_elbo_that_it_prints(capsys):
     assert new.prior is prior
 
 
+def test_a_fit_that_makes_the_bound_worse_is_said_also_where_nothing_is_printed(capsys):
+    vae, x = clustered_vae(), bits()
+    fitted = vae.fit_prior("gaussian_mixture", x, verbose=0)
+    with pytest.warns(UserWarning, match=r"is worse than the earlier one: .* fell from .* epochs"):
+        fitted.fit_prior(RealNVP(1, (4,), seed=0), x, epochs=1, learning_rate=1e-6, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_data_object_with_labels_is_fitted_to_and_validated_with(capsys):
     # Images of one row and two columns, labels beside them.
     x = bits(200).reshape(-1, 1, 2, 1)
