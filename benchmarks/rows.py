@@ -211,6 +211,8 @@ ROWS = {
         84.60,
         60,
         learning_rate=2e-3,
+        rise=500,
+        clip=50.0,
     ),
     "gated_real_nvp": Row(
         gated_net(real_nvp(6), warmed_up(0.1)),
@@ -220,6 +222,7 @@ ROWS = {
         10,
         learning_rate=3e-3,
         rise=500,
+        clip=50.0,
     ),
     "gated_vamp": Row(gated_net(vamp, warmed_up(0.1)), 250, f"82.43 ({TOMCZAK})", 82.58, 90),
     "conv_real_nvp": Row(

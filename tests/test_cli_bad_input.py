@@ -73,7 +73,7 @@ def tiny(path):
         (empty, (), (".png", "empty")),
         (too_bright, (), ("value_range", "29")),
         (with_nan, (), ("(3, 4, 5)", "NaN")),
-        (tiny, (), ("4 pixels", "(2, 2, 1)", "image_size", "mlp")),
+        (tiny, ("--network", "conv"), ("4 pixels", "(2, 2, 1)", "image_size", "mlp")),
         ("digits", ("--latent-dim", 0), ("`latent_dim`", ">= 1", "latent_dim=0")),
         ("digits", ("--beta", -1), ("`beta`", ">= 0", "-1.0", "autoencoder")),
         ("digits", ("--learning-rate", 0), ("`learning_rate`", "> 0")),

@@ -35,7 +35,7 @@ def vae(images):
         seed=2,
     )
     vae.compile(keras.optimizers.Adam(3e-3))
-    vae.fit(images, batch_size=50, epochs=25, verbose=0)
+    vae.fit(images, batch_size=50, epochs=80, verbose=0)
     return vae
 
 
