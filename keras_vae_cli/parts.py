@@ -7,26 +7,8 @@ import keras
 import numpy as np
 
 import keras_vae as kv
+from keras_vae_cli.recipes import RECIPES
 
-# What the options come to that are not given.
-RECIPES = {
-    "best": {
-        "network": "resnet",
-        "latent_dim": 32,
-        "prior": "real_nvp",
-        "learning_rate": 3e-3,
-        "learning_rate_schedule": "cosine",
-        "warmup_share": 0.1,
-    },
-    "textbook": {
-        "network": "conv",
-        "latent_dim": 8,
-        "prior": "standard_normal",
-        "learning_rate": 1e-3,
-        "learning_rate_schedule": "constant",
-        "warmup_share": 0.0,
-    },
-}
 # Those of the command line; a table of columns is built in Python.
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "discretized_logistic")
 _WARMUPS = {

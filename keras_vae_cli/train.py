@@ -5,6 +5,7 @@ import functools
 import click
 
 from keras_vae_cli import output
+from keras_vae_cli.recipes import RECIPES
 
 _DATA_OPTIONS = (
     "batch_size",
@@ -37,6 +38,13 @@ class ImageSize(click.ParamType):
 _option = functools.partial(click.option, show_default=True)
 
 
+def _recipe_option(flag, words, key=None, unit="", **options):
+    """Return an option whose default is what the recipe says."""
+    key = key or flag.removeprefix("--").replace("-", "_")
+    values = "; ".join(f"{recipe}: {values[key]}{unit}" for recipe, values in RECIPES.items())
+    return click.option(flag, help=f"{words}  [{values}]", **options)
+
+
 @click.command()
 @click.argument("source")
 @_option("--out", required=True, type=click.Path(), help="Run folder to write.")
@@ -49,19 +57,19 @@ _option = functools.partial(click.option, show_default=True)
 @_option("--batch-size", type=click.IntRange(min=1), default=128, help="Images in a step.")
 @_option(
     "--recipe",
-    type=click.Choice(["best", "textbook"]),
+    type=click.Choice([*RECIPES]),
     default="best",
-    help="What the options marked * come to where they are not given: the best that was "
-    "measured, or what textbooks do.",
+    help="Values of the options that name both recipes: the best that were measured, or those "
+    "of textbooks.",
 )
-@_option("--learning-rate", type=float, help="* Step size of the optimiser, Adam, at first.")
-@_option(
+@_recipe_option("--learning-rate", "Largest step size of the optimiser, Adam.", type=float)
+@_recipe_option(
     "--learning-rate-schedule",
+    "cosine: it rises from zero at first and falls to zero at last.",
     type=click.Choice(["cosine", "constant"]),
-    help="* cosine: it rises from zero at first and falls to zero at last.",
 )
-@_option("--latent-dim", type=int, help="* Size of the latent vector z.")
-@_option("--network", type=click.Choice(["conv", "mlp", "resnet"]), help="* Encoder and decoder.")
+@_recipe_option("--latent-dim", "Size of the latent vector z.", type=int)
+@_recipe_option("--network", "Encoder and decoder.", type=click.Choice(["conv", "mlp", "resnet"]))
 @_option(
     "--likelihood",
     default="auto",
@@ -79,7 +87,7 @@ _option = functools.partial(click.option, show_default=True)
     default=1,
     help="Logistics that a discretized_logistic likelihood mixes.",
 )
-@_option("--prior", help="* p(z): standard_normal, gaussian_mixture, vamp or real_nvp.")
+@_recipe_option("--prior", "p(z): standard_normal, gaussian_mixture, vamp or real_nvp.")
 @_option(
     "--posterior",
     default="diagonal_gaussian",
@@ -97,10 +105,12 @@ _option = functools.partial(click.option, show_default=True)
 @_option(
     "--free-bits", type=float, default=0.0, help="Nats of the whole KL that are not penalised."
 )
-@_option(
+@_recipe_option(
     "--warmup-epochs",
+    "Epochs in which beta rises from 0.",
+    key="warmup_share",
+    unit=" of all",
     type=click.FloatRange(min=0),
-    help="* Epochs in which beta rises from 0.",
 )
 @_option(
     "--warmup",

@@ -1,0 +1,21 @@
+"""The recipes of `keras-vae train`: imports nothing, so that `--help` is quick."""
+
+# What the options come to that are not given.
+RECIPES = {
+    "best": {
+        "network": "resnet",
+        "latent_dim": 32,
+        "prior": "real_nvp",
+        "learning_rate": 3e-3,
+        "learning_rate_schedule": "cosine",
+        "warmup_share": 0.1,
+    },
+    "textbook": {
+        "network": "conv",
+        "latent_dim": 8,
+        "prior": "standard_normal",
+        "learning_rate": 1e-3,
+        "learning_rate_schedule": "constant",
+        "warmup_share": 0.0,
+    },
+}
