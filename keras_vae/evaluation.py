@@ -19,8 +19,8 @@ _ENDLESS = -1
 _FEW_SAMPLES, _MANY_DEGENERATE = 2, 0.1
 
 DENSITY_NOTE = (
-    "These are differential nats: a density of continuous pixels can exceed 1, so that the ELBO "
-    "can be positive and the NLL negative. They compare only with models of the same pixels."
+    "These are differential nats: a density of continuous values can exceed 1, so that the ELBO "
+    "can be positive and the NLL negative. They compare only with models of the same values."
 )
 GREY_NOTE = (
     "The pixels are grey, and a Bernoulli is a likelihood of binary ones: elbo and nll are "

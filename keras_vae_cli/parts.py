@@ -92,7 +92,8 @@ def objective(options, num_train, steps_per_epoch):
         steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
         beta = _WARMUPS[options["warmup"]](steps=steps, final=beta)
     if name == "iwae":
-        return kv.objectives.IWAE(options["num_samples"], doubly_reparameterized=True)
+        plain = options["posterior"] != "diagonal_gaussian"
+        return kv.objectives.IWAE(options["num_samples"], doubly_reparameterized=not plain)
     if name == "beta_tc":
         return kv.objectives.BetaTC(num_train, beta=beta)
     if name != "elbo":

@@ -39,9 +39,13 @@ def test_the_recipes_differ_in_what_is_not_given_alone(command_line, tmp_path):
             {"prior": kv.priors.VampPrior, "objective": kv.objectives.IWAE},
         ),
         (
-            ("--posterior", "inverse_autoregressive", "--likelihood", "continuous_bernoulli"),
+            (
+                *("--posterior", "inverse_autoregressive", "--likelihood", "continuous_bernoulli"),
+                *("--objective", "iwae", "--num-samples", 3),
+            ),
             {
                 "posterior": kv.posteriors.FlowPosterior,
+                "objective": kv.objectives.IWAE,
                 "likelihood": kv.likelihoods.ContinuousBernoulli,
             },
         ),
@@ -59,6 +63,7 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         assert type(getattr(vae, name)) is kind
     if "iwae" in options:
         assert vae.objective.num_samples == 3
+        assert vae.objective.doubly_reparameterized == vae.posterior.is_gaussian
         assert runs.load(tmp_path / "run").config["training"]["warmup_epochs"] == 0.0
     if "beta_tc" in options:
         assert vae.objective.dataset_size == kv.data.load("digits").num_train
