@@ -58,7 +58,7 @@ def train(row, data, folder, seed, epochs):
     vae = row.build(data, seed)
     steps = data.num_train // row.batch_size * epochs
     vae.compile(
-        row.optimizer(steps),
+        row.optimizer(vae, steps),
         jit_compile=row.jit_compile,
         steps_per_execution=row.steps_per_execution,
     )
