@@ -138,7 +138,8 @@ def build(data, options, steps_per_epoch):
         seed=seed + 2,
     )
     rate = learning_rate(options, options["epochs"] * steps_per_epoch)
-    vae.compile(optimizer=keras.optimizers.Adam(rate))
+    is_muon = options["optimizer"] == "muon"
+    vae.compile(kv.optimizers.muon(vae, rate) if is_muon else keras.optimizers.Adam(rate))
     return vae
 
 

@@ -108,6 +108,7 @@ class Session:
             name: options.pop(name)
             for name in (
                 "epochs",
+                "optimizer",
                 "learning_rate",
                 "learning_rate_schedule",
                 "warmup",

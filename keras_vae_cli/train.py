@@ -62,7 +62,12 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     help="Values of the options that name both recipes: the best that were measured, or those "
     "of textbooks.",
 )
-@_recipe_option("--learning-rate", "Largest step size of the optimiser, Adam.", type=float)
+@_recipe_option(
+    "--optimizer",
+    "adam, or muon for the small matrices and adam for the rest.",
+    type=click.Choice(["adam", "muon"]),
+)
+@_recipe_option("--learning-rate", "Largest step size of the optimiser.", type=float)
 @_recipe_option(
     "--learning-rate-schedule",
     "cosine: it rises from zero at first and falls to zero at last.",

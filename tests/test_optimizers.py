@@ -1,0 +1,60 @@
+"""Muon for the small matrices of a VAE, Adam for the rest: what each step does to the weights."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_vae as kv
+
+
+def new_vae():
+    return kv.VAE(
+        kv.networks.mlp_encoder((4, 4, 1), 3, units=(24, 20), seed=0),
+        kv.networks.mlp_decoder((4, 4, 1), 3, units=(20, 24), seed=1),
+        seed=2,
+    )
+
+
+@pytest.fixture
+def vae():
+    return new_vae()
+
+
+def steps_of(vae, optimizer):
+    """Return what one step of training adds to each weight."""
+    x = np.random.default_rng(0).integers(0, 2, (30, 4, 4, 1)).astype("float32")
+    before = [np.asarray(weight) for weight in vae.trainable_weights]
+    vae.compile(optimizer)
+    vae.fit(x, batch_size=30, epochs=1, shuffle=False, verbose=0)
+    return [np.asarray(w) - b for w, b in zip(vae.trainable_weights, before, strict=True)]
+
+
+def test_small_matrices_step_orthogonally_and_others_as_with_adam(vae):
+    found = steps_of(vae, kv.optimizers.muon(vae, 1e-3, max_side=16))
+    adam = steps_of(new_vae(), keras.optimizers.Adam(1e-3))
+    small = 0
+    for step, other in zip(found, adam, strict=True):
+        if step.ndim == 2 and min(step.shape) <= 16:
+            small += 1
+            singular = np.linalg.svd(step, compute_uv=False)
+            # Newton-Schulz with Jordan's coefficients ends between 0.7 and 1.2 times one value.
+            assert singular.max() < 2 * singular.min()
+            singular = np.linalg.svd(other, compute_uv=False)
+            assert singular.max() > 2 * singular.min()
+        else:
+            np.testing.assert_allclose(step, other, rtol=1e-3, atol=1e-6)
+    assert small == 5
+
+
+def test_the_optimiser_is_saved_with_the_model(vae, tmp_path):
+    steps_of(vae, kv.optimizers.muon(vae, 1e-3, max_side=16, global_clipnorm=2.0))
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert loaded.optimizer.get_config() == vae.optimizer.get_config()
+    for one, other in zip(loaded.optimizer.variables, vae.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_bad_input(vae):
+    with pytest.raises(ValueError, match=r"`max_side`.*>= 1.*0"):
+        kv.optimizers.muon(vae, max_side=0)
