@@ -66,7 +66,7 @@ def train(row, data, folder, seed, epochs):
     path = folder / "model.keras"
     if not path.exists():
         backup = keras.callbacks.BackupAndRestore(folder / "backup")
-        vae.fit(data.train, epochs=epochs, verbose=0, callbacks=[backup, clock])
+        vae.fit(data.train, epochs=epochs, verbose=0, callbacks=[clock, backup])
         vae.save(path)
     return keras.models.load_model(path), clock.record
 

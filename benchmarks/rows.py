@@ -20,7 +20,7 @@ class Row(NamedTuple):
         batch_size, learning_rate: of Adam, whose rate falls to zero along a cosine unless
             `constant_rate`, after a rise over the first `rise` steps.
         clip: float or None, the largest norm of a gradient.
-        muon: int, the largest shorter side of a matrix that Muon updates in the place of Adam.
+        muon: int, the largest cost of a matrix that Muon updates in the place of Adam.
         source, binarize: the data.
         num_samples: int or None, importance samples if not 5000.
         jit_compile, steps_per_execution: as `compile` takes them.
@@ -219,14 +219,15 @@ ROWS = {
     ),
     "gated_real_nvp": Row(
         gated_net(real_nvp(6), warmed_up(0.1)),
-        165,
+        148,
         "none",
         82.2,
         10,
-        learning_rate=3e-3,
+        batch_size=200,
+        learning_rate=4e-3,
         rise=500,
         clip=50.0,
-        muon=128,
+        muon=4_000_000,
     ),
     "gated_vamp": Row(
         gated_net(vamp, warmed_up(0.1)),
@@ -238,7 +239,7 @@ ROWS = {
         learning_rate=3e-3,
         rise=500,
         clip=50.0,
-        muon=128,
+        muon=4_000_000,
         jit_compile=False,
     ),
     "conv_real_nvp": Row(
@@ -250,7 +251,7 @@ ROWS = {
         batch_size=200,
         learning_rate=5e-3,
         rise=500,
-        muon=128,
+        muon=4_000_000,
         jit_compile=False,
     ),
 }

@@ -1,5 +1,6 @@
 """Optimisers that suit the layers around z."""
 
+import math
 import re
 
 import keras
@@ -7,24 +8,25 @@ import keras
 from keras_vae.checks import integer, message
 
 
-def muon(vae, learning_rate=3e-3, max_side=128, **options):
+def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
     """Return Muon for the small matrices of a VAE, with Adam for its other weights.
 
-    Muon replaces the momentum of a matrix by the nearest orthogonal one, which takes time with
-    the cube of its shorter side (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
-    The matrices before and after z and those of flows are small, and gain most.
+    Muon replaces the momentum of a matrix by about the nearest orthogonal one, by iterations that
+    cost its longer side times the square of its shorter one, whatever the batch (Jordan et al.
+    2024, https://kellerjordan.github.io/posts/muon). Those before and after z cost little.
 
     Args:
         vae: `keras_vae.VAE`, built.
         learning_rate: float > 0 or a schedule of `keras.optimizers.schedules`, of both.
-        max_side: int >= 1, the largest shorter side of a matrix that Muon updates.
+        max_cost: int >= 1, the largest longer side times squared shorter side of a matrix that
+            Muon updates: by default it takes one of 128 x 128, and none of 784 x 400.
         **options: further arguments of `keras.optimizers.Muon`.
 
     Returns:
         `keras.optimizers.Muon`, without weight decay unless `options` say otherwise.
 
     Raises:
-        ValueError: if the VAE has no weights yet, or `max_side` is out of range.
+        ValueError: if the VAE has no weights yet, or `max_cost` is out of range.
 
     Example:
 
@@ -35,7 +37,7 @@ def muon(vae, learning_rate=3e-3, max_side=128, **options):
     ... )
     >>> vae.compile(muon(vae, learning_rate=1e-3))
     """
-    integer("max_side", max_side, 1)
+    integer("max_cost", max_cost, 1)
     if not vae.trainable_weights:
         raise ValueError(
             message(
@@ -45,7 +47,7 @@ def muon(vae, learning_rate=3e-3, max_side=128, **options):
     large = [
         f"^{re.escape(weight.path)}$"
         for weight in vae.trainable_weights
-        if len(weight.shape) == 2 and min(weight.shape) > max_side
+        if len(weight.shape) == 2 and math.prod(weight.shape) * min(weight.shape) > max_cost
     ]
     excluded = {"exclude_layers": [*options.pop("exclude_layers", []), *large]}
     without_decay = {"weight_decay": None, "adam_weight_decay": None}
