@@ -244,7 +244,7 @@ ROWS = {
     ),
     "conv_real_nvp": Row(
         image_net("resnet", real_nvp(8), warmed_up(0.1), policy="mixed_bfloat16"),
-        55,
+        52,
         "none",
         81.3,
         10,

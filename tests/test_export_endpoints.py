@@ -11,6 +11,7 @@ import keras_vae as kv
 from export import export, formats, load, plan
 
 EVERY = tuple(formats.ENDPOINTS)
+TFLITE = "tflite/model_float32.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,7 @@ def exported(trained_vae, tmp_path_factory, images):
     return folder
 
 
-@pytest.fixture(
-    scope="module", params=["saved_model", "tflite/model_float32.tflite", "onnx/float32"]
-)
+@pytest.fixture(scope="module", params=["saved_model", TFLITE, "onnx/float32"])
 def runtime(request, exported):
     return load(exported / request.param)
 
@@ -50,7 +49,7 @@ def test_noise_scores_as_less_likely_than_the_training_images(runtime, images):
 
 def test_the_draws_behind_a_score_can_be_chosen(trained_vae, tmp_path, images):
     export(trained_vae, tmp_path, "tflite", endpoints="score", data=images, num_samples=3)
-    file = load(tmp_path / "tflite/model_float32.tflite")
+    file = load(tmp_path / TFLITE)
     expected = trained_vae.elbo(images[:1], num_samples=3, seed=0)[0]
     assert file.score(images[:1]).negative_elbo[0] == pytest.approx(-expected, rel=1e-5)
     assert file.metadata["score"] == {"num_samples": 3, "seed": 0}
@@ -83,17 +82,14 @@ def test_images_come_as_integers_where_asked(form, trained_vae, tmp_path):
         file.reconstruct(found)
 
 
-def test_further_batch_sizes_share_the_weights(trained_vae, tmp_path):
-    one, more = (
-        export(trained_vae, tmp_path / name, "tflite", **options)[0]
-        for name, options in (("one", {}), ("more", {"batch_sizes": (4, 16)}))
-    )
+def test_further_batch_sizes_share_the_weights(exported, trained_vae, tmp_path):
+    (more,) = export(trained_vae, tmp_path, "tflite", batch_sizes=(4, 16))
     file = load(more.path)
     z = np.random.default_rng(0).normal(size=(23, 2)).astype("float32")
     np.testing.assert_allclose(file.decode(z), trained_vae.decode(z), rtol=0, atol=1e-5)
-    draws, expected = file.generate(23, seed=5), load(one.path).generate(23, seed=5)
+    draws, expected = file.generate(23, seed=5), load(exported / TFLITE).generate(23, seed=5)
     np.testing.assert_allclose(draws.z, expected.z, rtol=0, atol=1e-6)
-    report = json.loads((tmp_path / "more/report.json").read_text())
+    report = json.loads((tmp_path / "report.json").read_text())
     signatures = report["files"][0]["signatures"]
     assert {"decode", "decode_batch4", "generate_batch16"} <= signatures.keys()
 
