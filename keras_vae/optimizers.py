@@ -26,7 +26,7 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
         `keras.optimizers.Muon`, without weight decay unless `options` say otherwise.
 
     Raises:
-        ValueError: if the VAE has no weights yet, or `max_cost` is out of range.
+        ValueError: if the VAE is not built, or `max_cost` is out of range.
 
     Example:
 
@@ -38,10 +38,12 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
     >>> vae.compile(muon(vae, learning_rate=1e-3))
     """
     integer("max_cost", max_cost, 1)
-    if not vae.trainable_weights:
+    if not vae.built:
         raise ValueError(
             message(
-                "`vae` must have weights", "a VAE that is not built", "Call it on a batch first."
+                "`vae` must have its weights",
+                "a VAE that is not built",
+                "Call it on a batch first.",
             )
         )
     large = [

@@ -85,6 +85,10 @@ def likelihood(options):
     return kv.likelihoods.Gaussian(scale)
 
 
+def _has_flow(options):
+    return options["posterior"] != "diagonal_gaussian"
+
+
 def objective(options, num_train, steps_per_epoch):
     """Return what training minimises, its warm-up counted in steps."""
     name, beta = options["objective"], options["beta"]
@@ -92,8 +96,9 @@ def objective(options, num_train, steps_per_epoch):
         steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
         beta = _WARMUPS[options["warmup"]](steps=steps, final=beta)
     if name == "iwae":
-        plain = options["posterior"] != "diagonal_gaussian"
-        return kv.objectives.IWAE(options["num_samples"], doubly_reparameterized=not plain)
+        return kv.objectives.IWAE(
+            options["num_samples"], doubly_reparameterized=not _has_flow(options)
+        )
     if name == "beta_tc":
         return kv.objectives.BetaTC(num_train, beta=beta)
     if name != "elbo":
@@ -119,10 +124,9 @@ def build(data, options, steps_per_epoch):
     encoder, decoder = (
         getattr(kv.networks, f"{options['network']}_{side}") for side in ("encoder", "decoder")
     )
-    has_flow = options["posterior"] != "diagonal_gaussian"
     vae = kv.VAE(
         encoder=encoder(
-            data.image_shape, size, context_dim=_CONTEXT_DIM if has_flow else 0, seed=seed
+            data.image_shape, size, context_dim=_CONTEXT_DIM if _has_flow(options) else 0, seed=seed
         ),
         decoder=decoder(
             data.image_shape,
