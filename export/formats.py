@@ -104,9 +104,9 @@ class Format:
 _EXACT = Gate(image=1e-5, psnr=100.0, other=1e-5)
 
 # The bounds are half as much again, or some 3 dB less, than what was measured over all endpoints
-# on MNIST (conv, 16 latent dimensions) and on digits (conv and mlp, Bernoulli and Gaussian). With
-# calibrated ranges, what lies outside of them is clipped: encoders of a few hundred images were
-# off by up to 0.099 in z_mean and z_log_var, the worst of 64 images, when trained a little.
+# on MNIST (conv, 16 latent dimensions) and on digits (conv and mlp, Bernoulli and Gaussian). That
+# of calibrated files' other outputs is wider: z_mean and z_log_var of encoders that were trained a
+# little, on a few hundred images, were off by up to 0.099, the worst of the images compared.
 FORMATS = {
     row.name: row
     for row in (
