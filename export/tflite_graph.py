@@ -24,6 +24,17 @@ def signatures(content):
     return [definition.signatureKey.decode() for definition in read(content).signatureDefs]
 
 
+def inputs_of(content, name):
+    """Return the set of the names of the tensors that are an input `name` of some signature."""
+    model = read(content)
+    return {
+        model.subgraphs[definition.subgraphIndex].tensors[given.tensorIndex].name.decode()
+        for definition in model.signatureDefs
+        for given in definition.inputs
+        if given.name.decode() == name
+    }
+
+
 def flatten_biases(content):
     """Give the biases of transposed convolutions one dimension, where they have more.
 

@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import keras_vae as kv
-from export import export, formats, load, operators
+from export import calibration, export, formats, load, operators
 
 SHAPE = (16, 12, 1)
 PRECISIONS = tuple(formats.PRECISIONS)
@@ -89,6 +89,16 @@ def test_images_are_near_the_keras_model(precision, exported, vae, images):
     spread = np.std(np.asarray(vae.encode(x).z_mean))
     assert np.abs(mean - np.asarray(vae.encode(x).z_mean)).max() < 0.25 * spread
     assert mean.dtype == log_var.dtype == np.float32
+
+
+@pytest.mark.parametrize("precision", ["int8", "full_int8", "int16x8"])
+def test_ranges_reach_beyond_the_examples(precision, exported, vae, images):
+    largest = np.abs(calibration.collect(vae, calibration.split(images)[0]).z).max()
+    z = np.zeros((12, 6), "float32")
+    np.fill_diagonal(z[:6], 1.2 * largest)
+    np.fill_diagonal(z[6:], -1.2 * largest)
+    found = load(file_of(exported, precision)).decode(z)
+    np.testing.assert_allclose(found, np.asarray(vae.decode(z)), rtol=0, atol=0.05)
 
 
 def test_smaller_numbers_make_smaller_files(report):
