@@ -57,6 +57,18 @@ def check_event(shape, event_shape):
     )
 
 
+def check_sample_weight(shape):
+    """Raise `ValueError` unless weights of static shape `shape` are one number an example."""
+    if len(shape) > 1 and set(shape[1:]) != {1}:
+        raise ValueError(
+            message(
+                "`sample_weight` must have shape (B,), one number for each example",
+                f"shape {tuple(shape)}",
+                "The likelihood sums over the elements of an example.",
+            )
+        )
+
+
 def check_networks(encoder, decoder, event_shape, likelihood):
     """Return the latent size of an encoder and a decoder that fit together.
 

@@ -11,7 +11,7 @@ from keras import ops
 from keras_vae import random
 from keras_vae.callbacks import complete
 from keras_vae.checks import message
-from keras_vae.shapes import check_event
+from keras_vae.shapes import check_event, check_sample_weight
 
 
 class TrainableModel(keras.Model):
@@ -211,6 +211,7 @@ class TrainableModel(keras.Model):
     def _weigh(self, per_example, sample_weight):
         """Return the loss of each example: weighted, with what regularises the networks."""
         if sample_weight is not None:
+            check_sample_weight(sample_weight.shape)
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), per_example.dtype)
             per_example = per_example * weight
         return per_example + sum(ops.sum(ops.cast(loss, "float32")) for loss in self.losses)

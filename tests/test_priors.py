@@ -234,6 +234,8 @@ def test_pseudo_inputs_are_where_the_prior_starts(make_vae, images):
     np.testing.assert_array_equal(vae.prior.pseudo_inputs, images[:5])
     with pytest.raises(ValueError, match=r"shape \(4, 4, 4, 1\).*\(5, 4, 4, 1\).*num_components"):
         make_vae(prior=VampPrior(4, pseudo_inputs=images[:5]))
+    with pytest.raises(ValueError, match="`pseudo_inputs` must be finite numbers"):
+        make_vae(prior=VampPrior(5, pseudo_inputs=images[:5] * np.nan))
 
 
 @pytest.mark.parametrize("value_range", [(1.0, 0.0), (0.5, 0.5)])

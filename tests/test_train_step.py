@@ -121,6 +121,13 @@ def test_sample_weights_give_the_step_of_the_weighted_sum_over_the_batch_size(la
     assert_weights_equal(layers, weights)
 
 
+def test_weights_of_elements_rather_than_of_examples_are_refused(x):
+    with pytest.raises(ValueError, match=r"`sample_weight` must have shape \(B,\).*\(7, 2\)"):
+        weighted_fit(x, np.ones((len(x), 2)), None)
+    column, _ = weighted_fit(x, np.full((len(x), 1), 0.5), None)
+    assert column == weighted_fit(x, np.full(len(x), 0.5), None)[0]
+
+
 def test_rows_of_weight_zero_do_not_move_the_weights(x):
     sample_weight = np.array([0, 1, 1, 0, 1, 1, 1], "float32")
     results = []

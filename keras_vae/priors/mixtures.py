@@ -180,6 +180,10 @@ class VampPrior(Mixture):
                     "Give as many examples as num_components.",
                 )
             )
+        if self._initial is not None and not np.isfinite(self._initial).all():
+            raise ValueError(
+                checks.message("`pseudo_inputs` must be finite numbers", "NaN or infinity")
+            )
         self._encode, self._event_shape = encode, tuple(event_shape)
 
     def build(self, input_shape):
