@@ -12,7 +12,7 @@ import keras_vae as kv
 from keras_vae.callbacks import NAN_CAUSES, StopOnNaN
 from keras_vae_cli import parts
 
-_MIN_EPOCHS, _MIN_STEPS = 10, 1000
+_MIN_EPOCHS, _MIN_IMAGES = 10, 128_000
 _METRIC_SAMPLES = 5
 _PICTURES = 20
 _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
@@ -51,7 +51,7 @@ def prepare(source, load_options, options, progress):
         options["likelihood"] = "bernoulli" if data.is_binary else "gaussian"
     steps_per_epoch = math.ceil(data.num_train / data.batch_size)
     if options["epochs"] is None:
-        options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_STEPS / steps_per_epoch))
+        options["epochs"] = max(_MIN_EPOCHS, math.ceil(_MIN_IMAGES / data.num_train))
     if options["warmup_epochs"] is None:
         share = options["warmup_share"] if parts.takes("warmup_epochs", options) else 0.0
         options["warmup_epochs"] = share * options["epochs"]

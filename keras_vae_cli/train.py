@@ -52,9 +52,8 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 @_option(
     "--epochs",
     type=click.IntRange(min=1),
-    help="Passes over the data.  [default: 10, or as many as give 1000 steps]",
+    help="Passes over the data.  [default: 10, or as many as show 128,000 images]",
 )
-@_option("--batch-size", type=click.IntRange(min=1), default=128, help="Images in a step.")
 @_option(
     "--recipe",
     type=click.Choice([*RECIPES]),
@@ -67,6 +66,7 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     "adam, or muon for the small matrices and adam for the rest.",
     type=click.Choice(["adam", "muon"]),
 )
+@_recipe_option("--batch-size", "Images in a step.", type=click.IntRange(min=1))
 @_recipe_option("--learning-rate", "Largest step size of the optimiser.", type=float)
 @_recipe_option(
     "--learning-rate-schedule",
