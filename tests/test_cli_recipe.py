@@ -14,10 +14,11 @@ def session():
     # As click gives them: what has no default is None.
     options = train.train.make_context("train", ["digits", "--out", "run"]).params
     options |= {"recipe": "textbook", "epochs": 3, "network": "mlp", "latent_dim": 2}
+    options = parts.complete(options)
     load = {name: options[name] for name in train._DATA_OPTIONS}
     names = ("source", "out", "overwrite", "quiet", *train._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
-    return recipe.prepare("digits", load, parts.complete(options), progress=False)
+    return recipe.prepare("digits", load, options, progress=False)
 
 
 def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, tmp_path):
