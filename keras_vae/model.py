@@ -106,7 +106,9 @@ class VAE(TrainableModel):
             self.encoder, self.decoder, self.event_shape, self.likelihood
         )
         self.prior.bind(
-            lambda x: self.posterior.parameters(self.encoder(x, training=False)), self.event_shape
+            self.encoder,
+            lambda x: self.posterior.parameters(self.encoder(x, training=False)),
+            self.event_shape,
         )
         z_shape = (None, self.latent_dim)
         for part in (self.likelihood, self.prior, self.objective):
@@ -231,11 +233,30 @@ class VAE(TrainableModel):
         Args:
             prior: str or `Prior`, one that no VAE has yet.
         """
+        return self._with(prior)
+
+    def with_objective(self, objective):
+        """Return a new VAE with another objective that shares all else, to go on training with.
+
+        It is not compiled. Importance weights at last, where the ELBO no longer improves:
+
+            vae.fit(data.train, epochs=30)
+            vae = vae.with_objective(keras_vae.objectives.IWAE(num_samples=5))
+            vae.compile("adam")
+            vae.fit(data.train, epochs=10)
+
+        Args:
+            objective: str or `Objective`.
+        """
+        return self._with(self.prior, objective)
+
+    def _with(self, prior, objective="elbo"):
         new = type(self)(
             self.encoder,
             self.decoder,
             likelihood=self.likelihood,
             prior=prior,
+            objective=objective,
             posterior=self.posterior,
             seed=self.seed,
         )

@@ -216,10 +216,10 @@ def test_a_prior_of_another_dimension_is_refused(make_vae, prior):
         make_vae(prior=prior)
 
 
-def test_a_vamp_prior_belongs_to_one_vae(make_vae):
+def test_a_vamp_prior_belongs_to_one_encoder(make_vae):
     prior = VampPrior(3)
     make_vae(prior=prior)
-    with pytest.raises(ValueError, match=r"belongs to one VAE.*VampPrior of its own"):
+    with pytest.raises(ValueError, match=r"belongs to one encoder.*VampPrior of its own"):
         make_vae(prior=prior)
 
 

@@ -28,10 +28,11 @@ class Prior(Part, abc.ABC):
         self.latent_dim = input_shape[-1]
         self.built = True
 
-    def bind(self, encode, event_shape):
+    def bind(self, encoder, encode, event_shape):
         """Take what a prior needs of the VAE that it belongs to.
 
         Args:
+            encoder: the VAE's encoder.
             encode: function of x `(K, *event)` that gives the parameters of q(z|x).
             event_shape: tuple of ints, the shape of one example.
         """

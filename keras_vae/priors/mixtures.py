@@ -162,13 +162,13 @@ class VampPrior(Mixture):
         # A function, so that Keras does not take the encoder for a part of this.
         self._encode = None
 
-    def bind(self, encode, event_shape):
+    def bind(self, encoder, encode, event_shape):
         shape = (self.num_components, *event_shape)
-        if self._encode is not None:
+        if self._encode is not None and self._encoder_id != id(encoder):
             raise ValueError(
                 checks.message(
-                    "A `VampPrior` belongs to one VAE, whose encoder it uses",
-                    "one that another VAE has",
+                    "A `VampPrior` belongs to one encoder, which it uses",
+                    "one of another encoder",
                     "Give each VAE a VampPrior of its own.",
                 )
             )
@@ -185,6 +185,8 @@ class VampPrior(Mixture):
                 checks.message("`pseudo_inputs` must be finite numbers", "NaN or infinity")
             )
         self._encode, self._event_shape = encode, tuple(event_shape)
+        # Alive as long as the function, so that no other has its number.
+        self._encoder_id = id(encoder)
 
     def build(self, input_shape):
         initial = keras.initializers.RandomNormal(self.initial_mean, 0.01, self.seed)
