@@ -161,10 +161,8 @@ def _ranges(content, worker, calibration):
     )
     observer.calibrate(examples, recipe)
     ranges = observer.get_model_qsvs()
-    alike = tflite_graph.tensors_alike(content)
     pixels = tflite_graph.inputs_of(content, "image")
-    alone = set(ranges).difference(*alike)
-    for names in [*alike, *([name] for name in sorted(alone))]:
+    for names in tflite_graph.tensors_alike(content):
         margin = 0.0 if pixels.intersection(names) else _MARGIN
         _widen([ranges[name] for name in names if "min" in ranges.get(name, ())], margin)
     return ranges

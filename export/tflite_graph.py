@@ -90,7 +90,7 @@ def narrow_layers(content, least):
 
 
 def tensors_alike(content):
-    """Return groups of the names of tensors that stand for one another in several signatures.
+    """Return all names of tensors, in groups that stand for one another in several signatures.
 
     They have the same name but for the number at its end, or go into or come out of operators
     with the same weights.
@@ -125,7 +125,7 @@ def _joined(roles):
         group = (frozenset(merged[0]), frozenset(merged[1]))
         for role in group[1]:
             groups[role] = group
-    return [sorted(group[0]) for group in dict.fromkeys(groups.values()) if len(group[0]) > 1]
+    return [sorted(group[0]) for group in dict.fromkeys(groups.values())]
 
 
 def _operators(model):
