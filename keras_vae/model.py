@@ -1,20 +1,19 @@
 """The variational autoencoder: a `keras.Model` composed of an encoder, a decoder and parts."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae import (
     bounds,
     diagnosis,
     fitting,
+    generation,
     likelihoods,
     objectives,
     posteriors,
     priors,
-    random,
 )
-from keras_vae.checks import integer, message, number
+from keras_vae.checks import message
 from keras_vae.objectives import Terms
 from keras_vae.registry import register
 from keras_vae.shapes import (
@@ -25,8 +24,6 @@ from keras_vae.shapes import (
     event_shape_of,
 )
 from keras_vae.training import TrainableModel
-
-_GENERATE_CHUNK = 512
 
 
 @register
@@ -166,63 +163,19 @@ class VAE(TrainableModel):
         return self.decode(self.embed(x))
 
     def generate(self, n=None, temperature=1.0, seed=None):
-        """Generate images: means of p(x|z) for draws of z from the prior.
-
-        Args:
-            n: None or int >= 1, how many; None for one, or one for each row seed.
-            temperature: float >= 0, or n of them, which scales the spread of the prior; 0 gives
-                its centre.
-            seed: None, int, or n row seeds (int32). One seed gives the same images here and
-                in every exported file.
-
-        Output shape:
-            `(n, *event)`.
-
-        Raises:
-            ValueError: if an argument is out of its range.
-        """
-        self._check_built()
-        if n is None:
-            n = len(seed) if np.ndim(seed) else 1
-        seeds = random.as_row_seeds(seed, integer("n", n, 1))
-        for value in np.ravel(temperature):
-            number("temperature", value.item(), minimum=0)
-        temperature = np.broadcast_to(np.asarray(temperature, "float32"), (n,))
-        images = []
-        for start in range(0, n, _GENERATE_CHUNK):
-            chunk = slice(start, start + _GENERATE_CHUNK)
-            images.append(self.decode(self.prior.sample_rows(seeds[chunk], temperature[chunk])))
-        return ops.concatenate(images) if len(images) > 1 else images[0]
+        """Return means of p(x|z) for draws of z from the prior; see `generation.generate`."""
+        return generation.generate(self, n, temperature, seed)
 
     def simulate(self, n, seed=None):
-        """Draw examples from the model: z from the prior, x from p(x|z).
-
-        Args:
-            n: int >= 1, how many.
-            seed: None, int, or n row seeds (int32).
-
-        Returns:
-            x `(n, *event)` and z `(n, D)`, NumPy arrays.
-        """
-        self._check_built()
-        seeds = random.as_row_seeds(seed, integer("n", n, 1))
-        drawn = []
-        for start in range(0, n, _GENERATE_CHUNK):
-            chunk = seeds[start : start + _GENERATE_CHUNK]
-            z = self.prior.sample_rows(chunk, np.ones(len(chunk), "float32"))
-            params = ops.cast(self.decoder(z, training=False), "float32")
-            drawn.append([self.likelihood.sample(params, chunk), z])
-        return tuple(
-            np.concatenate([ops.convert_to_numpy(part) for part in parts])
-            for parts in zip(*drawn, strict=True)
-        )
+        """Draw examples: z from the prior, x from p(x|z); see `generation.simulate`."""
+        return generation.simulate(self, n, seed)
 
     def elbo(self, x, num_samples=1, seed=None, chunk_size=None):
-        """Return the evidence lower bound of each example; see `keras_vae.bounds.elbo`."""
+        """Return the evidence lower bound of each example; see `bounds.elbo`."""
         return bounds.elbo(self, x, num_samples, seed, chunk_size)
 
     def log_prob(self, x, num_samples=500, seed=None, chunk_size=None):
-        """Return the importance-weighted bound on log p(x); see `keras_vae.bounds.log_prob`."""
+        """Return the importance-weighted bound on log p(x); see `bounds.log_prob`."""
         return bounds.log_prob(self, x, num_samples, seed, chunk_size)
 
     def with_prior(self, prior):
@@ -238,15 +191,21 @@ class VAE(TrainableModel):
     def with_objective(self, objective):
         """Return a new VAE with another objective that shares all else, to go on training with.
 
-        It is not compiled. Importance weights at last, where the ELBO no longer improves:
-
-            vae.fit(data.train, epochs=30)
-            vae = vae.with_objective(keras_vae.objectives.IWAE(num_samples=5))
-            vae.compile("adam")
-            vae.fit(data.train, epochs=10)
+        It is not compiled.
 
         Args:
-            objective: str or `Objective`.
+            objective: str or `Objective`, such as `IWAE` where the ELBO no longer improves.
+
+        Raises:
+            ValueError: if the objective is unknown, or needs what the prior lacks.
+
+        Example:
+
+        >>> from keras_vae import networks
+        >>> vae = VAE(networks.mlp_encoder((4,), 2), networks.mlp_decoder((4,), 2))
+        >>> tighter = vae.with_objective("iwae")
+        >>> tighter.encoder is vae.encoder
+        True
         """
         return self._with(self.prior, objective)
 
@@ -303,16 +262,6 @@ class VAE(TrainableModel):
         parts = ("encoder", "decoder", "likelihood", "prior", "objective", "posterior")
         config = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
         return {**super().get_config(), **config, "seed": self.seed}
-
-    def _check_built(self):
-        if not self.built:
-            raise ValueError(
-                message(
-                    "The VAE must know the shape of its data",
-                    "networks without one",
-                    "Train it first, or call vae.build((None, *shape_of_an_example)).",
-                )
-            )
 
     def _params(self, z, training):
         """Return the decoder's output for z `(K, B, D)`: `(K, B, *params_shape)` in float32."""
