@@ -55,7 +55,20 @@ class Clock(keras.callbacks.Callback):
 
 def train(row, data, folder, seed, epochs):
     """Train a row, or go on with it, and return the VAE and the record of its training."""
-    vae = row.build(data, seed)
+    vae, record = _fit(row, row.build(data, seed), data, folder, epochs)
+    if row.finish is None:
+        return vae, record
+    objective, *numbers = row.finish
+    row = row._replace(**dict(zip(("epochs", "learning_rate"), numbers, strict=True)))
+    vae = vae.with_objective(objective())
+    vae, finish = _fit(row, vae, data, folder / "finish", row.epochs)
+    both = {key: record[key] + finish[key] for key in ("epochs", "seconds", "processor_seconds")}
+    return vae, finish | both
+
+
+def _fit(row, vae, data, folder, epochs):
+    """Train a VAE with the numbers of a row, and keep it in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     steps = data.num_train // row.batch_size * epochs
     vae.compile(
         row.optimizer(vae, steps),
@@ -109,7 +122,6 @@ def run(name, arguments):
     tried = "".join(f"-{key}={value}" for key, value in arguments.set.items())
     suffix = f"-validation{tried}" if arguments.validation else ""
     folder = arguments.work / f"{name}-{arguments.seed}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
     data = kv.data.load(
         row.source,
         batch_size=row.batch_size,
