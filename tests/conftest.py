@@ -29,6 +29,23 @@ class Outcome(NamedTuple):
     err: str
 
 
+class PlainEncoder(keras.Model):
+    """An encoder that gets its weights with the first batch, and tells no shapes before."""
+
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.flatten = keras.layers.Flatten()
+        self.mean, self.log_var = keras.layers.Dense(latent_dim), keras.layers.Dense(latent_dim)
+
+    def call(self, x, training=None):
+        hidden = self.flatten(x)
+        return self.mean(hidden), self.log_var(hidden)
+
+    def compute_output_shape(self, input_shape):
+        return [(input_shape[0], self.latent_dim)] * 2
+
+
 # The same examples each time; compiling a graph is no flaw in the code under test.
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, max_examples=25, database=None

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import PlainEncoder
 
 import keras_vae as kv
 from keras_vae import fitting
@@ -120,23 +121,9 @@ def test_a_data_object_with_labels_is_fitted_to_and_validated_with(capsys):
     assert new.prior.num_components == 100
 
 
-class PlainEncoder(keras.Model):
-    """An encoder whose input shape Keras does not know beforehand."""
-
-    def __init__(self):
-        super().__init__()
-        self.mean, self.log_var = keras.layers.Dense(2), keras.layers.Dense(2)
-
-    def call(self, x, training=None):
-        return self.mean(x), self.log_var(x)
-
-    def compute_output_shape(self, input_shape):
-        return [(input_shape[0], 2)] * 2
-
-
 @pytest.mark.parametrize("prior", ["gaussian_mixture", RealNVP(1, (4,), seed=0)])
 def test_an_encoder_that_is_a_subclass_is_fitted_to(prior):
-    vae = kv.VAE(PlainEncoder(), clustered_vae().decoder, seed=2)
+    vae = kv.VAE(PlainEncoder(2), clustered_vae().decoder, seed=2)
     new = vae.fit_prior(prior, bits(40), epochs=1, verbose=0)
     assert new.elbo(bits(3), seed=1).shape == (3,)
 

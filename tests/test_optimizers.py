@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import PlainEncoder
 
 import keras_vae as kv
 
@@ -55,22 +56,8 @@ def test_the_optimiser_is_saved_with_the_model(vae, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-class PlainEncoder(keras.Model):
-    """An encoder whose weights come with the first batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(3)
-
-    def call(self, x):
-        return [self.dense(self.flatten(x))] * 2
-
-    def compute_output_shape(self, input_shape):
-        return [(input_shape[0], 3)] * 2
-
-
 def test_weights_that_are_not_there_yet_are_refused(vae):
-    unbuilt = kv.VAE(PlainEncoder(), vae.decoder, seed=2)
+    unbuilt = kv.VAE(PlainEncoder(3), vae.decoder, seed=2)
     with pytest.raises(ValueError, match=r"must have its weights.*Call it on a batch"):
         kv.optimizers.muon(unbuilt)
 

@@ -159,8 +159,8 @@ class VampPrior(Mixture):
         self.value_range = None if value_range is None else _ordered(value_range)
         self.seed = seed
         self._initial = None if pseudo_inputs is None else np.asarray(pseudo_inputs, "float32")
-        # A function, so that Keras does not take the encoder for a part of this.
-        self._encode = None
+        # A function and a number, so that Keras does not take the encoder for a part of this.
+        self._encode = self._encoder_id = None
 
     def bind(self, encoder, encode, event_shape):
         shape = (self.num_components, *event_shape)
