@@ -11,11 +11,12 @@ _HEAD = """\
 # Results
 
 Each row is trained and evaluated by one command, `python benchmarks/reproduce.py ROW`; what it
-wrote is in `benchmarks/results/reproduce/`. NLL is the importance-weighted bound with k draws in
-nats per image, over all n test images of binarised MNIST (drawn once, from the seed), -ELBO the
-negative evidence lower bound from the same draws; ± is one standard error over the images.
-Recipes were chosen on held-out training images, never on the test images. Seconds are those of the
-training alone, on as many processors as the row names.
+wrote is in `benchmarks/results/reproduce/`, its recipe in `benchmarks/rows.py`. NLL is the
+importance-weighted bound with k draws in nats per image, over all n test images of binarised MNIST
+(drawn once, from the seed), -ELBO the negative evidence lower bound from the same draws; ± is one
+standard error over the images. Recipes were chosen on held-out training images, never on the test
+images. Seconds are those of the training alone, on as many processors as the row names; `best` is
+the network of `conv_real_nvp`, trained on with importance weights.
 
 """
 _COLUMNS = "| row | published | asked for | NLL | -ELBO | k | n | seed | epochs | seconds | CPUs |"

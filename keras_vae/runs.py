@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 
@@ -106,10 +107,11 @@ class Run:
 
     @property
     def history(self):
-        """The dict of `history.csv`: a list of one number an epoch for each name."""
+        """The dict of `history.csv`: a list of numbers for each name, as `write_model` has it."""
         with open(self.path / HISTORY, newline="") as file:
             rows = list(csv.DictReader(file))
-        return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
+        names = rows[0] if rows else ()
+        return {name: [float(row[name]) for row in rows if row[name]] for name in names}
 
     def load_data(self, **changes):
         """Load the data that the run was trained on; `changes` replace arguments of the load."""
@@ -253,7 +255,8 @@ def write_model(run, vae, history):
     Args:
         run: `Run`.
         vae: `VAE`.
-        history: dict from name to a list of one number an epoch.
+        history: dict from name to a list of one number an epoch, of the first epochs where there
+            are fewer.
     """
     with replacing_file(run.path / MODEL) as partial:
         vae.save(partial)
@@ -261,7 +264,7 @@ def write_model(run, vae, history):
         writer = csv.writer(file)
         names = list(history)
         writer.writerow(["epoch", *names])
-        for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
+        for epoch, values in enumerate(itertools.zip_longest(*history.values()), start=1):
             writer.writerow([epoch, *values])
 
 

@@ -23,10 +23,13 @@ _BELONG_TO = {
     "warmup": ("objective", ("elbo", "beta_tc")),
     "warmup_epochs": ("objective", ("elbo", "beta_tc")),
     "num_samples": ("objective", ("iwae",)),
+    "finish_epochs": ("objective", ("elbo",)),
     "scale": ("likelihood", ("gaussian", "auto")),
     "num_components": ("likelihood", ("discretized_logistic",)),
 }
 _RISE_SHARE, _MOST_RISE = 0.05, 500
+# Of the learning rate, in the epochs that finish a training.
+_FINISH_RATE = 0.8
 _CONTEXT_DIM = 32
 _PSEUDO_INPUTS = 500
 
@@ -68,6 +71,14 @@ def check(options):
     chosen = kv.posteriors.get(options["posterior"])
     if options["warmup_epochs"] is not None:
         kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
+    if options["finish_epochs"] and (options["beta"], options["free_bits"]) != (1.0, 0.0):
+        raise ValueError(
+            kv.checks.message(
+                "`finish_epochs` goes on from the ELBO itself, which has beta=1 and free_bits=0",
+                f"beta={options['beta']} and free_bits={options['free_bits']}",
+                "Leave out --finish-epochs, or --beta and --free-bits.",
+            )
+        )
     aim = objective({**options, "warmup_epochs": 0}, num_train=2, steps_per_epoch=1)
     aim.check(kv.priors.get(options["prior"]), chosen)
 
@@ -96,14 +107,16 @@ def objective(options, num_train, steps_per_epoch):
         steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
         beta = _WARMUPS[options["warmup"]](steps=steps, final=beta)
     if name == "iwae":
-        return kv.objectives.IWAE(
-            options["num_samples"], doubly_reparameterized=not _has_flow(options)
-        )
+        return _iwae(options)
     if name == "beta_tc":
         return kv.objectives.BetaTC(num_train, beta=beta)
     if name != "elbo":
         return kv.objectives.get(name)
     return kv.objectives.ELBO(beta=beta, free_bits=options["free_bits"])
+
+
+def _iwae(options):
+    return kv.objectives.IWAE(options["num_samples"], doubly_reparameterized=not _has_flow(options))
 
 
 def prior(options, data):
@@ -141,15 +154,26 @@ def build(data, options, steps_per_epoch):
         posterior=options["posterior"],
         seed=seed + 2,
     )
-    rate = learning_rate(options, options["epochs"] * steps_per_epoch)
-    is_muon = options["optimizer"] == "muon"
-    vae.compile(kv.optimizers.muon(vae, rate) if is_muon else keras.optimizers.Adam(rate))
+    _compile(vae, options, options["learning_rate"], options["epochs"] * steps_per_epoch)
     return vae
 
 
-def learning_rate(options, steps):
-    """Return what the optimiser takes: a number, or a schedule of so many steps."""
-    rate = options["learning_rate"]
+def build_finish(vae, options, steps_per_epoch):
+    """Return a compiled VAE of the same networks that goes on with importance weights."""
+    vae = vae.with_objective(_iwae(options))
+    rate = _FINISH_RATE * options["learning_rate"]
+    _compile(vae, options, rate, options["finish_epochs"] * steps_per_epoch)
+    return vae
+
+
+def _compile(vae, options, rate, steps):
+    rate = learning_rate(options, rate, steps)
+    is_muon = options["optimizer"] == "muon"
+    vae.compile(kv.optimizers.muon(vae, rate) if is_muon else keras.optimizers.Adam(rate))
+
+
+def learning_rate(options, rate, steps):
+    """Return what the optimiser takes: the rate, or a schedule of so many steps."""
     if options["learning_rate_schedule"] == "constant":
         return rate
     # Full steps from the first on can leave a network that no longer learns.

@@ -62,7 +62,7 @@ def prepare(source, load_options, options, progress):
         vae = parts.build(data, options, steps_per_epoch)
     finally:
         keras.config.set_dtype_policy(policy)
-    return Session(vae, data, load_options, options)
+    return Session(vae, data, load_options, options, steps_per_epoch)
 
 
 class Session:
@@ -73,26 +73,27 @@ class Session:
         nan_epoch: int or None, the epoch (from 0) whose loss was not finite.
     """
 
-    def __init__(self, vae, data, load_options, options):
+    def __init__(self, vae, data, load_options, options, steps_per_epoch):
         self.vae, self.data = vae, data
         self.interrupted = False
         self.nan_epoch = None
         self._history = keras.callbacks.History()
         self._load_options, self._options = load_options, options
+        self._steps_per_epoch = steps_per_epoch
 
     @property
     def epochs(self):
         """The epochs that were asked for."""
-        return self._options["epochs"]
+        return self._options["epochs"] + self._options["finish_epochs"]
 
     @property
     def epochs_done(self):
         """Whole epochs so far."""
-        return len(getattr(self._history, "epoch", []))
+        return len(self._history.history.get("loss", []))
 
     def check_learnt(self):
         """Raise if there is nothing worth writing: no step was made, or no good epoch."""
-        if self.interrupted and not int(self.vae.step):
+        if self.interrupted and not (self.epochs_done or int(self.vae.step)):
             raise KeyboardInterrupt
         if self.nan_epoch == 0:
             raise ValueError(
@@ -108,6 +109,7 @@ class Session:
             name: options.pop(name)
             for name in (
                 "epochs",
+                "finish_epochs",
                 "optimizer",
                 "learning_rate",
                 "learning_rate_schedule",
@@ -131,6 +133,13 @@ class Session:
 
     def fit(self, verbose):
         """Train; Ctrl-C ends the training but not the command."""
+        self._fit(0, self._options["epochs"], verbose)
+        is_whole = not self.interrupted and self.nan_epoch is None
+        if self._options["finish_epochs"] and is_whole:
+            self.vae = parts.build_finish(self.vae, self._options, self._steps_per_epoch)
+            self._fit(self._options["epochs"], self.epochs, verbose)
+
+    def _fit(self, start, end, verbose):
         guard = StopOnNaN()
         try:
             with _interrupt_between_steps() as interruption, warnings.catch_warnings():
@@ -139,7 +148,8 @@ class Session:
                 self.vae.fit(
                     self.data.train,
                     validation_data=self.data.validation,
-                    epochs=self._options["epochs"],
+                    initial_epoch=start,
+                    epochs=end,
                     verbose=verbose,
                     callbacks=[self._history, guard, interruption],
                 )

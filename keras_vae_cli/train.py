@@ -106,6 +106,12 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 @_option(
     "--num-samples", type=click.IntRange(min=1), default=5, help="Draws of z in a step of iwae."
 )
+@_option(
+    "--finish-epochs",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Epochs after the others that minimise iwae, of 5 draws: for long trainings by the elbo.",
+)
 @_option("--beta", type=float, default=1.0, help="Weight of the KL; of beta_tc's correlation.")
 @_option(
     "--free-bits", type=float, default=0.0, help="Nats of the whole KL that are not penalised."

@@ -69,6 +69,19 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         assert vae.objective.dataset_size == kv.data.load("digits").num_train
 
 
+def test_a_training_is_finished_with_importance_weights(command_line, tmp_path):
+    outcome = train(command_line, tmp_path / "run", "--epochs", 2, "--finish-epochs", 1)
+    assert outcome.status == 0, outcome.err
+    run = runs.load(tmp_path / "run")
+    assert type(run.vae.objective) is kv.objectives.IWAE
+    assert (run.vae.objective.num_samples, run.vae.objective.doubly_reparameterized) == (5, True)
+    # The ELBO alone has a warm-up; the networks go on from where it left them.
+    assert (len(run.history["beta"]), len(run.history["loss"])) == (2, 3)
+    assert run.history["val_loss"][2] < run.history["val_loss"][0]
+    training = run.config["training"]
+    assert (training["epochs"], training["finish_epochs"], training["epochs_done"]) == (2, 1, 3)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -82,6 +95,8 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
         (("--objective", "info_vae", "--warmup-epochs", 3), "`warmup_epochs` is an option of"),
         (("--objective", "info_vae", "--free-bits", 3), "`free_bits` is an option of"),
         (("--num-samples", 50), "--objective iwae"),
+        (("--finish-epochs", 2, "--objective", "iwae"), "`finish_epochs` is an option of"),
+        (("--finish-epochs", 2, "--beta", 4), "Leave out --finish-epochs"),
         (("--likelihood", "bernoulli", "--scale", "optimal"), "--likelihood gaussian"),
         (("--num-components", 5), "--likelihood discretized_logistic"),
     ],
