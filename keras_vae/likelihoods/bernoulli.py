@@ -69,6 +69,8 @@ class ContinuousBernoulli(Likelihood):
 
     # Below it the series of log C and of the mean are exact in float32, above it the formulas are.
     _SMALL = 0.25
+    # Below it a draw is uniform but for rounding.
+    _UNIFORM = 1e-5
 
     def check(self, x):
         _check_unit_interval(self, x)
@@ -92,20 +94,20 @@ class ContinuousBernoulli(Likelihood):
         # The inverse of the distribution function, log(1 + u (exp(l) - 1)) / l, for l <= 0; the
         # other half is its mirror image.
         uniforms = event_noise(random.uniforms, params, seed)
-        large, logits = self._away_from_zero(params)
+        tilted, logits = self._away_from_zero(params, self._UNIFORM)
         mirrored = -ops.abs(logits)
         drawn = ops.log1p(uniforms * ops.expm1(mirrored)) / mirrored
         # Where u and exp(l) are at float32's limits, the logarithm is of what rounding left.
         drawn = ops.clip(drawn, 0.0, 1.0)
         drawn = ops.where(logits > 0, 1.0 - drawn, drawn)
-        return ops.where(large, drawn, uniforms)
+        return ops.where(tilted, drawn, uniforms)
 
     def bias(self, mean):
         return logits_of_means(np.clip(mean, 0.01, 0.99), lambda logits: self.mean(logits))
 
-    def _away_from_zero(self, logits):
+    def _away_from_zero(self, logits, limit=_SMALL):
         """Return where the logits are large enough for the formulas, and others in their place."""
-        large = ops.abs(logits) > self._SMALL
+        large = ops.abs(logits) > limit
         return large, ops.where(large, logits, 1.0)
 
 
