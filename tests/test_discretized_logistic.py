@@ -93,6 +93,13 @@ def test_values_and_gradients_are_finite_at_extreme_parameters(location, log_sca
     assert (np.asarray(log_probs) <= 1e-6).all()
 
 
+def test_pixels_of_any_kind_of_number_are_checked():
+    for kind in ("int8", "uint8", "float64"):
+        DiscretizedLogistic().check(np.array([[0, 1]], kind))
+        with pytest.raises(ValueError, match="multiples of 1/255"):
+            DiscretizedLogistic().check(np.array([[0, 2]], kind))
+
+
 def test_the_log_probability_far_from_the_location_does_not_underflow():
     params = np.float32([[0.0, -6.0]])
     found = float(DiscretizedLogistic().log_prob(np.float32([[0.5]]), params)[0])

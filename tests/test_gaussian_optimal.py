@@ -85,3 +85,11 @@ def test_a_perfect_reconstruction_stays_finite():
     likelihood, x = Gaussian("optimal"), np.ones((2, 3), "float32")
     assert np.isfinite(likelihood.log_prob(x, x, training=True)).all()
     assert np.isfinite(likelihood.log_prob(x, x)).all()
+
+
+def test_a_perfect_reconstruction_leaves_the_weights_finite():
+    likelihood, x, mean = Gaussian("optimal"), np.ones((2, 3), "float32"), tf.ones((2, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(mean)
+        total = tf.reduce_sum(likelihood.log_prob(x, mean, training=True))
+    assert np.isfinite(tape.gradient(total, mean)).all()

@@ -84,7 +84,9 @@ class Gaussian(Likelihood):
 
     def _fit(self, variance):
         """Return the log-variance that fits the batch best, and move the average towards it."""
-        log_var = ops.clip(ops.log(variance), self._MIN_LOG_VAR, self._MAX_LOG_VAR)
+        # Before the logarithm, whose gradient at zero would make NaN of what clipping leaves.
+        limits = (math.exp(limit) for limit in (self._MIN_LOG_VAR, self._MAX_LOG_VAR))
+        log_var = ops.log(ops.clip(variance, *limits))
         # The plain mean of the first steps, so that where it starts has no part in it.
         rate = ops.maximum(1.0 / (self.steps + 1.0), 1.0 - self._MOMENTUM)
         self.log_var.assign_add(rate * (ops.stop_gradient(log_var) - self.log_var))

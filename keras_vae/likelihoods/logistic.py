@@ -55,7 +55,7 @@ class DiscretizedLogistic(Likelihood):
         self.params_per_channel = 2 if num_components == 1 else 3 * self.num_components
 
     def check(self, x):
-        steps = x * (self.levels - 1)
+        steps = np.multiply(x, self.levels - 1, dtype="float32")
         if x.min() < 0 or x.max() > 1 or np.abs(steps - np.round(steps)).max() > 1e-2:
             self._refuse(
                 f"multiples of 1/{self.levels - 1} in [0, 1], pixels of {self.levels} levels,",
