@@ -196,25 +196,25 @@ class _MaskedNetwork(keras.layers.Layer):
         self._heads = len(self._kernels)
         for bias in (keras.initializers.Constant(_OPEN_GATE), "zeros"):
             self._add(before, keras.initializers.Zeros(), bias)
-        self._context_kernel = None
+        self._context_kernels = {}
         if context_dim:
-            self._context_kernel = self.add_weight(
-                name="context_kernel",
-                shape=(context_dim, units[0]),
-                initializer=initializers.next(),
-            )
+            # To the heads too: the first unit sees no hidden one.
+            heads = {head: keras.initializers.Zeros() for head in (self._heads, self._heads + 1)}
+            for index, initializer in {0: initializers.next(), **heads}.items():
+                self._context_kernels[index] = self.add_weight(
+                    name=f"context_kernel_{index}",
+                    shape=(context_dim, self._masks[index].shape[1]),
+                    initializer=initializer,
+                )
         self.built = True
 
     def gates(self, z, context):
         """Return the gate in (0, 1) and the mean of each unit, `(N, D)` each."""
         hidden = z
         for index in range(self._heads):
-            hidden = self._dense(index, hidden)
-            if index == 0 and context is not None:
-                hidden = hidden + ops.matmul(context, self._context_kernel)
-            hidden = ops.relu(hidden)
-        logit = ops.maximum(self._dense(self._heads, hidden), _LEAST_GATE_LOGIT)
-        return ops.sigmoid(logit), self._dense(self._heads + 1, hidden)
+            hidden = ops.relu(self._dense(index, hidden, context))
+        logit = ops.maximum(self._dense(self._heads, hidden, context), _LEAST_GATE_LOGIT)
+        return ops.sigmoid(logit), self._dense(self._heads + 1, hidden, context)
 
     def _add(self, mask, kernel_initializer, bias_initializer):
         index = len(self._kernels)
@@ -230,8 +230,11 @@ class _MaskedNetwork(keras.layers.Layer):
             )
         )
 
-    def _dense(self, index, x):
-        return ops.matmul(x, self._kernels[index] * self._masks[index]) + self._biases[index]
+    def _dense(self, index, x, context):
+        found = ops.matmul(x, self._kernels[index] * self._masks[index]) + self._biases[index]
+        if context is None or index not in self._context_kernels:
+            return found
+        return found + ops.matmul(context, self._context_kernels[index])
 
 
 def _cut(z, place):

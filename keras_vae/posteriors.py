@@ -99,6 +99,7 @@ class FlowPosterior(DiagonalGaussian):
 
     Args:
         flow: "inverse_autoregressive", "coupling", a `Flow` or its config.
+        seed: int or None, of the first weights of a flow that is given by name.
 
     Raises:
         ValueError: if the flow is unknown, or z has one unit.
@@ -106,9 +107,10 @@ class FlowPosterior(DiagonalGaussian):
 
     is_gaussian = False
 
-    def __init__(self, flow="inverse_autoregressive", **kwargs):
+    def __init__(self, flow="inverse_autoregressive", seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.flow = resolve("flow", flow, flows.Flow, _FLOWS)
+        names = {name: functools.partial(kind, _LAYERS, seed=seed) for name, kind in _FLOWS.items()}
+        self.flow = resolve("flow", flow, flows.Flow, names)
 
     def build(self, input_shape, context_dim=0):
         self.sizes = (input_shape[-1], context_dim)
@@ -125,6 +127,10 @@ class FlowPosterior(DiagonalGaussian):
         z, log_det = self.flow.forward(z, posterior.context)
         return z, log_qz - log_det
 
+    def log_prob(self, posterior, z):
+        base, log_det = self.flow.inverse(z, posterior.context)
+        return super().log_prob(Posterior(*posterior[:2]), base) + log_det
+
     def noise_of(self, posterior, z):
         return super().noise_of(posterior, self.flow.inverse(z, posterior.context)[0])
 
@@ -135,13 +141,10 @@ class FlowPosterior(DiagonalGaussian):
         return {**super().get_config(), "flow": keras.saving.serialize_keras_object(self.flow)}
 
 
-def _two_layers(kind):
-    return lambda: kind(num_layers=2)
-
-
+_LAYERS = 2
 _FLOWS = {
-    "inverse_autoregressive": _two_layers(flows.InverseAutoregressiveFlow),
-    "coupling": _two_layers(flows.CouplingFlow),
+    "inverse_autoregressive": flows.InverseAutoregressiveFlow,
+    "coupling": flows.CouplingFlow,
 }
 NAMES = {
     "diagonal_gaussian": DiagonalGaussian,
