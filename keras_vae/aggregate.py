@@ -23,15 +23,21 @@ def measures(vae, z_mean, z_log_var, seeds):
     truth is higher, and KL(q(z) || p(z)) lower.
 
     Args:
-        vae: `VAE` whose posterior is normal.
+        vae: `VAE`.
         z_mean, z_log_var: arrays `(N, D)`.
         seeds: int32 array `(N,)`, the row seeds of the draws.
 
     Returns:
         dict, in nats: `mutual_information`, `marginal_kl`; where the prior's units are independent
         `dimension_wise_kl`, sum_d KL(q(z_d) || p(z_d)), the part of `marginal_kl` that single
-        units show, which few examples tell well; `aggregate_note` where log N is near.
+        units show, which few examples tell well; `aggregate_note` where log N is near. Of a
+        posterior with a flow, whose density at all z_n it would take, the note alone.
     """
+    if not vae.posterior.is_gaussian:
+        return {
+            "aggregate_note": "mutual_information and marginal_kl are measured where q(z|x) is "
+            "normal, and not through a flow."
+        }
     # In float32 far means would round z, and with it the information, to more than log N.
     z_mean, z_log_var = (np.asarray(value, "float64") for value in (z_mean, z_log_var))
     noise = ops.convert_to_numpy(random.normals(seeds, z_mean.shape[-1]))

@@ -9,6 +9,7 @@ from keras import ops
 from keras_vae import aggregate, bounds, evaluation, random
 from keras_vae.checks import integer
 from keras_vae.findings import CHECKS, Evidence, Finding
+from keras_vae.priors import StandardNormal
 
 _MIN_EXAMPLES = 20
 
@@ -55,9 +56,10 @@ def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):
     integer("max_examples", max_examples, _MIN_EXAMPLES)
     integer("num_samples", num_samples, 2)
     held_out, train = _parts(data, max_examples)
-    outside = _support(vae, held_out)
-    if outside:
-        return Diagnosis([outside], {})
+    for name, x in (("held-out", held_out), ("training", train)):
+        outside = None if x is None else _support(vae, name, x)
+        if outside:
+            return Diagnosis([outside], {})
     evidence = _gather(vae, held_out, train, num_samples, seed)
     findings = [check(evidence) for check in CHECKS]
     return Diagnosis([found for found in findings if found], _numbers(evidence))
@@ -65,29 +67,43 @@ def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):
 
 def _gather(vae, x, train, num_samples, seed):
     seeds = random.row_seeds(seed, len(x))
-    z_mean, z_log_var = (ops.convert_to_numpy(value) for value in vae.encode(x)[:2])
-    kl = 0.5 * (np.exp(z_log_var) + z_mean**2 - 1.0 - z_log_var)
+    posterior = vae.encode(x)
+    z_mean, z_log_var = (ops.convert_to_numpy(value) for value in posterior[:2])
     return Evidence(
         vae,
         x,
-        kl.mean(axis=0),
-        _unit_information(z_mean, z_log_var),
+        z_mean,
+        _unit_information(*_moments(vae, posterior, num_samples, seeds)),
         z_log_var,
         bounds.estimate(vae, x, num_samples, seeds),
         None if train is None else bounds.estimate(vae, train, num_samples, seed),
-        aggregate.measures(vae, z_mean, z_log_var, seeds) if vae.posterior.is_gaussian else {},
+        aggregate.measures(vae, z_mean, z_log_var, seeds),
     )
 
 
-def _unit_information(z_mean, z_log_var):
+def _moments(vae, posterior, num_samples, seeds):
+    """Return the variance of each unit, and the mean logarithm of its variance given x: `(D,)`."""
+    if vae.posterior.is_gaussian:
+        z_mean, z_log_var = (
+            ops.convert_to_numpy(value).astype("float64") for value in posterior[:2]
+        )
+        variance = z_mean.var(axis=0) + np.exp(z_log_var).mean(axis=0)
+        return variance, z_log_var.mean(axis=0)
+    noise = random.normals(seeds, vae.latent_dim, np.arange(num_samples, dtype="int32"))
+    z = ops.convert_to_numpy(vae.posterior.sample(posterior, noise)[0]).astype("float64")
+    # The mean logarithm of a variance of n + 1 normal draws is too small by so much.
+    n = num_samples - 1
+    too_small = 1.0 / n + 1.0 / (3.0 * n**2)
+    return z.var(axis=(0, 1)), np.log(z.var(axis=0, ddof=1)).mean(axis=0) + too_small
+
+
+def _unit_information(variance, mean_log_variance):
     """Return the most that each unit tells of x in nats, `(D,)`, wherever its prior lies.
 
-    The mean KL of q(z_d|x) from any one distribution bounds the information from above; from the
-    normal one with the mean and variance of q(z_d) it is log(variance)/2 - E[log_var]/2.
+    The mean KL of a normal q(z_d|x) from any one distribution bounds the information from above;
+    from the normal one with the mean and variance of q(z_d) it is log(variance)/2 - E[log_var]/2.
     """
-    z_mean, z_log_var = (np.asarray(value, "float64") for value in (z_mean, z_log_var))
-    variance = z_mean.var(axis=0) + np.exp(z_log_var).mean(axis=0)
-    return 0.5 * (np.log(variance) - z_log_var.mean(axis=0))
+    return 0.5 * (np.log(variance) - mean_log_variance)
 
 
 def _parts(data, count):
@@ -101,13 +117,13 @@ def _parts(data, count):
         )
 
 
-def _support(vae, x):
+def _support(vae, name, x):
     try:
         vae.likelihood.check_values(x)
     except ValueError as error:
         return Finding(
             "data outside the likelihood's support",
-            str(error),
+            f"In the {name} part: {error}",
             "Until then no number of this model means anything.",
         )
     return None
@@ -118,10 +134,13 @@ def _numbers(evidence):
         "elbo": float((evidence.held_out.log_px - evidence.held_out.kl).mean()),
         "rate": evidence.rate,
         "distortion": float(-evidence.held_out.log_px.mean()),
-        "unit_kl": [float(value) for value in evidence.kl],
         "unit_information": [float(value) for value in evidence.information],
         **evidence.aggregate,
     }
+    if evidence.vae.posterior.is_gaussian and isinstance(evidence.vae.prior, StandardNormal):
+        mean, log_var = evidence.z_mean, evidence.z_log_var
+        unit_kl = 0.5 * (np.exp(log_var) + mean**2 - 1.0 - log_var).mean(axis=0)
+        found["unit_kl"] = [float(value) for value in unit_kl]
     if evidence.train is not None:
         found["train_elbo"] = float((evidence.train.log_px - evidence.train.kl).mean())
     return found

@@ -65,21 +65,23 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
     for x in bar(_batches(dataset), progress, "Evaluating", "batch", number_of_batches):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
-        posteriors.append(np.stack([keras.ops.convert_to_numpy(p) for p in vae.encode(x)[:2]]))
+        posterior = vae.encode(x)
+        shown = (*posterior[:2], vae.posterior.embed(posterior))
+        posteriors.append(np.stack([keras.ops.convert_to_numpy(value) for value in shown]))
         grey = grey or bool(vae.likelihood.is_grey(x).any())
         n += len(x)
     if not n:
         raise ValueError(message("`dataset` must hold at least one example", "an empty one"))
     found = bounds.Bounds(*np.concatenate([np.stack(part) for part in parts], axis=-1))
-    z_mean, z_log_var = np.concatenate(posteriors, axis=1)
+    z_mean, z_log_var, centre = np.concatenate(posteriors, axis=1)
     metrics = _of_bounds(found)
     if vae.likelihood.is_discrete and not grey:
         metrics["bits_per_dim"] = metrics["nll"] / (math.prod(vae.event_shape) * math.log(2.0))
     metrics |= _of_weights(found.effective_samples, num_samples)
-    if vae.posterior.is_gaussian and n > 1:
+    if n > 1:
         metrics |= aggregate.measures(vae, z_mean, z_log_var, random.row_seeds(seed, n))
     metrics |= {
-        "active_units": int((z_mean.var(axis=0) > ACTIVE_VARIANCE).sum()),
+        "active_units": int((centre.var(axis=0) > ACTIVE_VARIANCE).sum()),
         "latent_dim": vae.latent_dim,
         "num_samples": num_samples,
         "n": n,
@@ -186,9 +188,11 @@ def _of_bounds(found):
 
 def _of_weights(effective_samples, num_samples):
     """Return what the importance weights are worth, and a warning where that is little."""
-    degenerate = float(np.mean(effective_samples < _FEW_SAMPLES))
-    metrics = {"effective_samples": float(effective_samples.mean()), "degenerate": degenerate}
-    if num_samples > 1 and degenerate > _MANY_DEGENERATE:
+    metrics = {"effective_samples": float(effective_samples.mean())}
+    if num_samples == 1:
+        return metrics
+    degenerate = metrics["degenerate"] = float(np.mean(effective_samples < _FEW_SAMPLES))
+    if degenerate > _MANY_DEGENERATE:
         metrics["warning"] = (
             f"The importance weights of {degenerate:.0%} of the examples are worth fewer than "
             f"{_FEW_SAMPLES} of the {num_samples} draws: the true NLL may be far lower. Take more "

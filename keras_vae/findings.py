@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae import bounds
+from keras_vae import bounds, objectives
 
 # A unit that can tell less of x than this, in nats, tells nothing.
 _COLLAPSED = 0.01
@@ -34,7 +34,7 @@ class Evidence(NamedTuple):
 
     vae: object
     x: np.ndarray
-    kl: np.ndarray
+    z_mean: np.ndarray
     information: np.ndarray
     z_log_var: np.ndarray
     held_out: bounds.Bounds
@@ -73,7 +73,7 @@ def _collapse(evidence):
         return None
     units = ", ".join(map(str, collapsed[:20])) + (", ..." if count > 20 else "")
     share = f"{count} of {size} latent units carry less than {_COLLAPSED} nats: {units}."
-    if _beta(evidence.vae) > 1:
+    if _weight(evidence.vae)[0] > 1:
         change = "Lower beta: it weights the KL more than the ELBO does."
     elif count == size:
         change = (
@@ -87,27 +87,30 @@ def _collapse(evidence):
     return Finding("posterior collapse", share, change)
 
 
-def _beta(vae):
-    """Return the final weight of the KL; 1 where the objective has none."""
-    return vae.objective.value("beta") if hasattr(vae.objective, "beta") else 1.0
+def _weight(vae):
+    """Return the final weight of the KL and its name; 1 where the objective has none."""
+    if isinstance(vae.objective, objectives.InfoVAE):
+        return 1.0 - vae.objective.alpha, "1 - alpha"
+    return vae.objective.value("beta") if hasattr(vae.objective, "beta") else 1.0, "beta"
 
 
 def _kl_weight(evidence):
-    beta = _beta(evidence.vae)
+    weight, name = _weight(evidence.vae)
     rate, gap = evidence.rate, evidence.prior_gap
-    if beta > 1 and np.mean(evidence.information < _COLLAPSED) >= 0.5:
+    if weight > 1 and np.mean(evidence.information < _COLLAPSED) >= 0.5:
         return Finding(
             "the weight of the KL dominates",
-            f"beta is {beta:g}, and the rate is {rate:.2f} nats.",
+            f"{name} is {weight:g}, and the rate is {rate:.2f} nats.",
             "Lower beta towards 1, or give the KL a capacity.",
         )
-    if beta < 1 and gap > 0.25 * rate:
+    if weight < 1 and gap > 0.25 * rate:
         return Finding(
             "the weight of the KL vanishes",
-            f"beta is {beta:g}; {gap:.1f} of the rate's {rate:.1f} nats are the distance of the "
-            "aggregate posterior from the prior.",
-            "Draws from the prior decode to nothing the decoder has seen. Raise beta towards 1, or "
-            'fit a prior: vae.fit_prior("real_nvp", data).',
+            f"{name} is {weight:g}; {gap:.1f} of the rate's {rate:.1f} nats are the distance of "
+            "the aggregate posterior from the prior.",
+            "Draws from the prior decode to nothing the decoder has seen. "
+            f"Raise {name} towards 1, or fit a prior: "
+            'vae.fit_prior("real_nvp", data).',
         )
     return None
 

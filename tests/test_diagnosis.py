@@ -52,6 +52,39 @@ def test_a_healthy_model_has_nothing_and_its_numbers_are_those_of_evaluate(model
     np.testing.assert_allclose(diagnosis.numbers["unit_kl"], unit_kl, rtol=1e-4)
 
 
+def with_flow(scale):
+    """A VAE whose posterior tells x by the flow's context alone, as far as `scale` lets it."""
+    x = keras.Input((6,))
+    nothing = [keras.layers.Dense(2, kernel_initializer="zeros")(x) for _ in range(2)]
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(6)])
+    flow = kv.flows.CouplingFlow(2, (8,), seed=0)
+    vae = kv.VAE(
+        keras.Model(x, [*nothing, keras.layers.Identity()(x)]),
+        decoder,
+        likelihood="gaussian",
+        posterior=kv.posteriors.FlowPosterior(flow),
+        seed=2,
+    )
+    rng = np.random.default_rng(0)
+    for weight in flow.weights:
+        weight.assign_add(scale * rng.normal(size=weight.shape))
+    return vae
+
+
+@pytest.mark.parametrize(("scale", "active"), [(0.4, 2), (0.0, 0)])
+def test_what_a_flow_makes_of_the_context_is_seen(scale, active):
+    vae, x = with_flow(scale), np.random.default_rng(1).normal(size=(200, 6)).astype("float32")
+    diagnosis = vae.diagnose(x, **OPTIONS)
+    assert ("posterior collapse" in problems(diagnosis)) == (active == 0)
+    assert kv.evaluation.evaluate(vae, x, num_samples=2)["active_units"] == active
+    assert "unit_kl" not in diagnosis.numbers
+    # By draws of another generator, and many more of them.
+    noise = np.random.default_rng(2).normal(size=(2000, 200, 2)).astype("float32")
+    z = np.asarray(vae.posterior.sample(vae.encode(x), noise)[0], "float64")
+    expected = 0.5 * (np.log(z.var(axis=(0, 1))) - np.log(z.var(axis=0)).mean(axis=0))
+    np.testing.assert_allclose(diagnosis.numbers["unit_information"], expected, atol=0.03)
+
+
 def test_a_healthy_model_of_parts_has_nothing_either(model):
     x = model.draw(400)
     data = SimpleNamespace(train=[x[:200]], validation=[x[200:]], test=None)
@@ -124,6 +157,8 @@ def test_a_weight_of_the_kl_that_vanishes_and_a_prior_far_away(model):
     assert f"{diagnosis.numbers['marginal_kl']:.1f} of the rate" in diagnosis.findings[1].evidence
     assert all("fit_prior" in finding.change for finding in diagnosis.findings)
     assert problems(model.vae().diagnose(x, **OPTIONS)) == found[1:]
+    unweighted = model.vae(objective=kv.objectives.InfoVAE(alpha=1.0)).diagnose(x, **OPTIONS)
+    assert "1 - alpha is 0;" in unweighted.findings[0].evidence and problems(unweighted) == found
     assert problems(vae.diagnose(model.draw(200), **OPTIONS)) == []
 
 
@@ -161,6 +196,11 @@ def test_log_variances_at_a_limit(model, bias):
 def test_data_outside_the_support_and_grey_pixels(trained_vae, images):
     outside = trained_vae.diagnose(images * 2, **OPTIONS)
     assert problems(outside) == ["data outside the likelihood's support"]
+    assert "In the held-out part" in outside.findings[0].evidence
+    parts = SimpleNamespace(train=[3.0 * images], validation=[images], test=None)
+    outside = trained_vae.diagnose(parts, **OPTIONS)
+    assert problems(outside) == ["data outside the likelihood's support"]
+    assert "In the training part" in outside.findings[0].evidence
     assert outside.numbers == {}
     grey = np.where(np.arange(16).reshape(4, 4, 1) < 4, 0.5, images).astype("float32")
     diagnosis = trained_vae.diagnose(grey, **OPTIONS)
