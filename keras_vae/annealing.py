@@ -14,11 +14,9 @@ from keras import ops
 from keras_vae import bounds, random
 from keras_vae.checks import integer, message
 
-# Examples that are annealed side by side: always as many, so that an example's numbers do not
-# depend on how many there are.
-_ROWS = 50
-# Chains that run side by side, so that memory does not grow with their number.
-_CHAINS = 32
+# Examples that are annealed side by side, and the chains of each, where memory allows. Always as
+# many examples, so that the numbers of one do not depend on how many there are.
+_ROWS, _CHAINS = 50, 32
 _LEAPFROGS = 10
 _FIRST_STEP, _TARGET_ACCEPTANCE = 0.1, 0.65
 _PILOT_CHAINS = 2
@@ -104,12 +102,15 @@ def _in_parts(vae, x, z, num_steps, num_chains, seed):
     x = bounds.check_batch(vae, x)
     seeds = random.as_row_seeds(seed, len(x))
     parts = []
-    for start in range(0, len(x), _ROWS):
-        rows = np.arange(start, start + _ROWS) % len(x)
+    draws = bounds.draws_that_fit(vae)
+    rows_at_once = max(1, min(_ROWS, draws // _PILOT_CHAINS))
+    chains_at_once = max(1, min(_CHAINS, draws // rows_at_once))
+    for start in range(0, len(x), rows_at_once):
+        rows = np.arange(start, start + rows_at_once) % len(x)
         noise = None if z is None else _noise_of(vae, x[rows], z[rows])
         # What is NaN is refused at the end.
         with np.errstate(invalid="ignore"):
-            path = _Path(vae, x[rows], seeds[rows], num_steps)
+            path = _Path(vae, x[rows], seeds[rows], num_steps, chains_at_once)
             parts.append(np.stack(path.run(num_chains, noise))[:, : len(x) - start])
     found = Annealed(*np.concatenate(parts, axis=-1))
     bounds.refuse_nan(found.log_prob)
@@ -124,8 +125,9 @@ def _noise_of(vae, x, z):
 class _Path:
     """The way between q(z|x) and p(z|x) for a batch, with the sizes of the moves on it."""
 
-    def __init__(self, vae, x, seeds, num_steps):
+    def __init__(self, vae, x, seeds, num_steps, chains_at_once):
         self.vae, self.x, self.seeds = vae, x, seeds
+        self.chains_at_once = chains_at_once
         # Dense at both ends, where the distributions change fastest (Wu et al. 2017, section 3).
         curve = 1.0 / (1.0 + np.exp(-np.linspace(-4.0, 4.0, num_steps + 1)))
         self.betas = (curve - curve[0]) / (curve[-1] - curve[0])
@@ -134,7 +136,8 @@ class _Path:
     def run(self, num_chains, noise=None):
         """Return the fields of `Annealed`; with noise of an exact draw, from there backwards."""
         chains = np.arange(num_chains, dtype=np.int32)
-        groups = [chains[first : first + _CHAINS] for first in range(0, num_chains, _CHAINS)]
+        firsts = range(0, num_chains, self.chains_at_once)
+        groups = [chains[first : first + self.chains_at_once] for first in firsts]
         found = [self._run(group, num_chains, noise) for group in groups]
         total, accepted = (np.concatenate(parts) for parts in zip(*found, strict=True))
         log_sum = np.logaddexp.reduce(total, axis=0)

@@ -14,9 +14,9 @@ from keras_vae import random
 from keras_vae.checks import integer, message
 from keras_vae.shapes import check_event
 
-# What is decoded at a time, unless the caller says otherwise: so many numbers, at most so many
-# draws of z. The activations of a decoder take some hundred megabytes then.
-_CHUNK_NUMBERS, _MAX_CHUNK = 1_600_000, 8_000
+# What is decoded at a time, unless the caller says otherwise: so many numbers, made from so many
+# parameters, for at most so many draws of z. A decoder takes some hundred megabytes then.
+_CHUNK_NUMBERS, _CHUNK_PARAMS, _MAX_CHUNK = 1_600_000, 16_000_000, 8_000
 
 
 class Bounds(NamedTuple):
@@ -74,7 +74,7 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
     integer("num_samples", num_samples, 1)
     x = check_batch(vae, x)
     if chunk_size is None:
-        chunk_size = max(1, min(_MAX_CHUNK, _CHUNK_NUMBERS // math.prod(vae.event_shape)))
+        chunk_size = draws_that_fit(vae)
     integer("chunk_size", chunk_size, 1)
     seeds = random.as_row_seeds(seed, len(x))
     draws_at_once = min(num_samples, chunk_size)
@@ -96,6 +96,17 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
         log_weight - np.log(num_samples),
         np.exp(2.0 * log_weight - log_square),
     )
+
+
+def draws_that_fit(vae):
+    """Return how many draws of z can be decoded at a time, for the VAE's data and decoder."""
+    params_shape = vae.likelihood.params_shape(vae.event_shape)
+    limits = (
+        _MAX_CHUNK,
+        _CHUNK_NUMBERS // math.prod(vae.event_shape),
+        _CHUNK_PARAMS // math.prod(params_shape),
+    )
+    return max(1, min(limits))
 
 
 def _totals(terms):

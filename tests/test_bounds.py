@@ -152,3 +152,33 @@ def test_a_seed_repeats_a_bound_another_or_none_changes_it(trained_vae, images):
 def test_counts_below_one_are_refused_by_name(bound, name, value, trained_vae, images):
     with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1. Received: {name}="):
         getattr(trained_vae, bound)(images, **{name: value})
+
+
+def test_a_decoder_of_many_parameters_takes_fewer_draws_at_a_time(monkeypatch):
+    """256 logits for each of 784 pixels: 0.8 MB for each draw, and some times as much around."""
+    shape = (28, 28, 1)
+    vae = kv.VAE(
+        kv.networks.mlp_encoder(shape, 2, units=(2,), seed=0),
+        kv.networks.mlp_decoder(shape, 2, units=(2,), params_per_channel=256, seed=1),
+        likelihood=kv.likelihoods.Categorical(256),
+        seed=2,
+    )
+    decoded = []
+    terms, slope = vae.seeded_terms, vae.log_weights_and_slope
+
+    def seeded_terms(x, seeds, samples):
+        decoded.append(len(x) * len(samples))
+        return terms(x, seeds, samples)
+
+    def log_weights_and_slope(x, noise):
+        decoded.append(noise.shape[0] * noise.shape[1])
+        return slope(x, noise)
+
+    monkeypatch.setattr(vae, "seeded_terms", seeded_terms)
+    monkeypatch.setattr(vae, "log_weights_and_slope", log_weights_and_slope)
+    x = np.zeros((1, *shape), "float32")
+    vae.log_prob(x, num_samples=200, seed=0)
+    assert sum(decoded) == 200 and max(decoded) * 784 * 256 <= 20e6
+    decoded.clear()
+    kv.annealing.lower_bound(vae, x, num_steps=1, num_chains=2, seed=0)
+    assert max(decoded) * 784 * 256 <= 20e6
