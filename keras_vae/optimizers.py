@@ -46,11 +46,17 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
                 "Call it on a batch first.",
             )
         )
-    large = [
+    others = [
         f"^{re.escape(weight.path)}$"
         for weight in vae.trainable_weights
-        if len(weight.shape) == 2 and math.prod(weight.shape) * min(weight.shape) > max_cost
+        if len(weight.shape) == 2 and not _is_small_kernel(weight, max_cost)
     ]
-    excluded = {"exclude_layers": [*options.pop("exclude_layers", []), *large]}
+    excluded = {"exclude_layers": [*options.pop("exclude_layers", []), *others]}
     without_decay = {"weight_decay": None, "adam_weight_decay": None}
     return keras.optimizers.Muon(learning_rate, **{**without_decay, **options, **excluded})
+
+
+def _is_small_kernel(weight, max_cost):
+    """Return whether a matrix is that of a layer, not a table of means, and cheap enough."""
+    cost = math.prod(weight.shape) * min(weight.shape)
+    return "kernel" in weight.path.rpartition("/")[2] and cost <= max_cost

@@ -62,6 +62,13 @@ def test_weights_that_are_not_there_yet_are_refused(vae):
         kv.optimizers.muon(unbuilt)
 
 
+def test_a_table_of_means_is_no_matrix_of_a_layer(vae):
+    vae = vae.with_prior(kv.priors.GaussianMixture(16, seed=0))
+    optimizer = kv.optimizers.muon(vae, 1e-3)
+    excluded = " ".join(optimizer.get_config()["exclude_layers"])
+    assert "means" in excluded and "log_vars" in excluded and "kernel" not in excluded
+
+
 def test_bad_input(vae):
     with pytest.raises(ValueError, match=r"`max_cost`.*>= 1.*0"):
         kv.optimizers.muon(vae, max_cost=0)
