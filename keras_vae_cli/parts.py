@@ -31,7 +31,7 @@ _RISE_SHARE, _MOST_RISE = 0.05, 500
 # Of the learning rate, in the epochs that finish a training.
 _FINISH_RATE = 0.8
 _CONTEXT_DIM = 32
-_PSEUDO_INPUTS = 500
+_PSEUDO_INPUTS, _COUPLINGS = 500, 8
 
 
 def complete(options):
@@ -125,9 +125,19 @@ def prior(options, data):
     if options["prior"] == "standard_normal":
         return kv.priors.StandardNormal()
     if options["prior"] == "vamp":
-        images = kv.evaluation.first_examples(data.train, _PSEUDO_INPUTS)
+        with data.at_first_epoch():
+            images = kv.evaluation.first_examples(data.train, _PSEUDO_INPUTS)
         return kv.priors.VampPrior(len(images), pseudo_inputs=np.clip(images, 0, 1), seed=seed)
+    if options["prior"] == "real_nvp":
+        return kv.priors.RealNVP(_COUPLINGS, seed=seed)
     return kv.priors.NAMES[options["prior"]](seed=seed)
+
+
+def posterior(options):
+    """Return the family of q(z|x)."""
+    if not _has_flow(options):
+        return kv.posteriors.get(options["posterior"])
+    return kv.posteriors.FlowPosterior(options["posterior"], seed=options["seed"] + 4)
 
 
 def build(data, options, steps_per_epoch):
@@ -151,7 +161,7 @@ def build(data, options, steps_per_epoch):
         likelihood=chosen,
         prior=prior(options, data),
         objective=objective(options, data.num_train, steps_per_epoch),
-        posterior=options["posterior"],
+        posterior=posterior(options),
         seed=seed + 2,
     )
     _compile(vae, options, options["learning_rate"], options["epochs"] * steps_per_epoch)

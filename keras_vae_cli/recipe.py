@@ -133,29 +133,31 @@ class Session:
 
     def fit(self, verbose):
         """Train; Ctrl-C ends the training but not the command."""
-        self._fit(0, self._options["epochs"], verbose)
-        is_whole = not self.interrupted and self.nan_epoch is None
-        if self._options["finish_epochs"] and is_whole:
-            self.vae = parts.build_finish(self.vae, self._options, self._steps_per_epoch)
-            self._fit(self._options["epochs"], self.epochs, verbose)
-
-    def _fit(self, start, end, verbose):
-        guard = StopOnNaN()
+        first = self._options["epochs"]
         try:
             with _interrupt_between_steps() as interruption, warnings.catch_warnings():
                 # The command says it itself, at the end.
                 warnings.filterwarnings("ignore", "Training stopped", RuntimeWarning)
-                self.vae.fit(
-                    self.data.train,
-                    validation_data=self.data.validation,
-                    initial_epoch=start,
-                    epochs=end,
-                    verbose=verbose,
-                    callbacks=[self._history, guard, interruption],
-                )
+                self._fit(0, first, interruption, verbose)
+                if self._options["finish_epochs"] and self.nan_epoch is None:
+                    self.vae = parts.build_finish(self.vae, self._options, self._steps_per_epoch)
+                    self._fit(first, self.epochs, interruption, verbose)
         except KeyboardInterrupt:
             self.interrupted = True
-        self.nan_epoch = guard.stopped_epoch
+
+    def _fit(self, start, end, interruption, verbose):
+        guard = StopOnNaN()
+        try:
+            self.vae.fit(
+                self.data.train,
+                validation_data=self.data.validation,
+                initial_epoch=start,
+                epochs=end,
+                verbose=verbose,
+                callbacks=[self._history, guard, interruption],
+            )
+        finally:
+            self.nan_epoch = guard.stopped_epoch
 
     def write(self, run, progress):
         """Write the model and its history, and unless Ctrl-C is pressed metrics and pictures."""

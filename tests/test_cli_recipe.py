@@ -1,5 +1,8 @@
 """What a training of the command line does when it goes wrong half-way."""
 
+import os
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +47,34 @@ def test_ctrl_c_during_the_evaluation_keeps_the_training(session, tmp_path):
     assert session.interrupted and runs.load(run.path).config["training"]["interrupted"]
     assert runs.load(run.path).config["training"]["epochs_done"] == 3
     assert runs.load(run.path).vae.latent_dim == 2
+
+
+def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, tmp_path, monkeypatch):
+    build = parts.build_finish
+
+    def pressed(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return build(*arguments)
+
+    session._options["finish_epochs"] = 2
+    monkeypatch.setattr(parts, "build_finish", pressed)
+    session.fit(verbose=0)
+    session.check_learnt()
+    with runs.create(tmp_path / "run", session.config) as run:
+        session.write(run, progress=False)
+    training = runs.load(run.path).config["training"]
+    assert training["interrupted"] and training["epochs_done"] == 3
+
+
+@pytest.mark.parametrize("name", ["inverse_autoregressive", "coupling"])
+def test_the_seed_is_that_of_a_flow_too(name):
+    def weights(seed):
+        posterior = parts.posterior({"posterior": name, "seed": seed})
+        posterior.build((None, 4), 3)
+        return np.concatenate([np.ravel(weight) for weight in posterior.flow.get_weights()])
+
+    np.testing.assert_array_equal(weights(3), weights(3))
+    assert (weights(3) != weights(4)).any()
 
 
 def _interrupted(dataset):
