@@ -121,6 +121,7 @@ def run(name, arguments):
     epochs = arguments.epochs or row.epochs
     tried = "".join(f"-{key}={value}" for key, value in arguments.set.items())
     suffix = f"-validation{tried}" if arguments.validation else ""
+    suffix += f"-epochs={epochs}" if epochs != row.epochs else ""
     folder = arguments.work / f"{name}-{arguments.seed}{suffix}"
     data = kv.data.load(
         row.source,
@@ -147,13 +148,21 @@ def run(name, arguments):
         "seed": arguments.seed,
         "parameters": int(vae.count_params()),
         **{key: record[key] for key in ("epochs", "seconds", "processor_seconds", "processors")},
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{_processor()}, Python {platform.python_version()}",
     }
     print(name, json.dumps(result, indent=2), flush=True)
     _write(folder / "result.json", result)
     if not arguments.validation and epochs == row.epochs:
         RESULTS.mkdir(parents=True, exist_ok=True)
         _write(RESULTS / f"{name}.json", result)
+
+
+def _processor():
+    """Return what the processor calls itself, where the system tells."""
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return " ".join([platform.machine(), *names[:1]])
 
 
 def _write(path, value):

@@ -11,6 +11,8 @@ import keras_vae as kv
 class Finish(NamedTuple):
     """A second part of a training, which goes on with the same networks.
 
+    It counts its epochs from 0, and sees the binarisations of the first ones again.
+
     Attributes:
         objective: function of nothing that gives the objective.
         epochs, learning_rate: as of a row, whose other numbers hold.
