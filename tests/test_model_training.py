@@ -223,6 +223,13 @@ def test_values_without_a_likelihood_are_refused_in_every_form(
     assert int(still_vae.step) == before
 
 
+def test_a_later_batch_outside_the_support_is_said(make_vae, images):
+    data = tf.data.Dataset.from_tensor_slices(images).batch(20)
+    data = data.concatenate(data.map(lambda x: 200.0 * x))
+    with pytest.raises(ValueError, match=r"support of `Bernoulli` in every batch.*above one"):
+        make_vae().fit(data, epochs=2, verbose=0)
+
+
 @pytest.mark.parametrize("form", ["array", "dataset_x"])
 def test_no_data_at_all_are_refused(form, still_vae, images):
     with pytest.raises(ValueError, match="must hold examples"):
