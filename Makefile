@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 DEMO ?= demo
-# Two processes: TensorFlow takes seconds to import, and a test seldom fills two cores.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Two processes: TensorFlow takes seconds to import, and a test seldom fills two cores. In the order
+# of their names: by the number of their tests, files of few and long ones would come last.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 PYTHON_RANGE := 3.11 to 3.13
 IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))

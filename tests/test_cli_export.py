@@ -72,6 +72,7 @@ def test_the_check_passes_and_a_changed_file_fails_it(exported, command_line, tm
     assert f"FAIL {path}: the file is not what was exported" in outcome.out
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_every_file_beside_keras(exported, command_line):
     run, _ = exported
     outcome = command_line("export", "benchmark", run / "export", "--rounds", 2, "--images", 50)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import keras_vae as kv
 from keras_vae import runs
+from keras_vae_cli import parts
 
 FILES = {
     "config.json",
@@ -94,8 +95,6 @@ def test_grey_pixels_under_a_bernoulli_are_said_to_be_no_likelihood(command_line
     ("options", "name", "scale"),
     [
         (("--binarize", "threshold"), "Bernoulli", None),
-        ((), "Gaussian", "learned"),
-        (("--scale", "0.5"), "Gaussian", 0.5),
         (("--likelihood", "gaussian", "--scale", "per_element"), "Gaussian", "per_element"),
     ],
 )
@@ -109,6 +108,12 @@ def test_the_likelihood_follows_the_pixels_or_the_option(
     likelihood = runs.load(run).vae.likelihood
     assert type(likelihood).__name__ == name and getattr(likelihood, "scale", None) == scale
     assert runs.load(run).config["model"]["likelihood"] == name.lower()
+
+
+def test_grey_pixels_get_a_gaussian_and_a_scale_may_be_a_number(trained_run):
+    assert runs.load(trained_run).vae.likelihood.scale == "learned"
+    options = {"likelihood": "auto", "scale": "0.5", "num_components": 1}
+    assert parts.likelihood(options).scale == 0.5
 
 
 def test_generate_writes_arrays_that_equal_the_models(command_line, trained_run, tmp_path):

@@ -41,7 +41,7 @@ def test_the_recipes_differ_in_what_is_not_given_alone(command_line, tmp_path):
         (
             (
                 *("--posterior", "inverse_autoregressive", "--likelihood", "continuous_bernoulli"),
-                *("--objective", "iwae", "--num-samples", 3),
+                *("--objective", "iwae", "--num-samples", 3, "--recipe", "textbook"),
             ),
             {
                 "posterior": kv.posteriors.FlowPosterior,
@@ -70,7 +70,8 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
 
 
 def test_a_training_is_finished_with_importance_weights(command_line, tmp_path):
-    outcome = train(command_line, tmp_path / "run", "--epochs", 2, "--finish-epochs", 1)
+    options = ("--recipe", "textbook", "--epochs", 2, "--warmup-epochs", 1, "--finish-epochs", 1)
+    outcome = train(command_line, tmp_path / "run", *options)
     assert outcome.status == 0, outcome.err
     run = runs.load(tmp_path / "run")
     assert type(run.vae.objective) is kv.objectives.IWAE

@@ -160,7 +160,7 @@ def quick(*names):
     ]
 
 
-@pytest.mark.parametrize("variant", quick(*VARIANTS.keys() - {"logistic", "subclassed"}))
+@pytest.mark.parametrize("variant", quick(*list(VARIANTS)[:5], "odd grey, conv"))
 def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp_path):
     vae = VARIANTS[variant]()
     rng = np.random.default_rng(3)
@@ -196,11 +196,7 @@ def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp
 
 @pytest.mark.parametrize(
     "variant",
-    quick(
-        "odd grey, conv",
-        "gated, mixture prior, mixture of logistics",
-        "inverse autoregressive posterior, levels",
-    ),
+    quick("odd grey, conv", "gated, mixture prior, mixture of logistics"),
 )
 def test_every_network_goes_into_integers(variant, tmp_path):
     vae = VARIANTS[variant]()

@@ -66,8 +66,8 @@ def test_the_terms_are_float32_and_exact_given_the_networks_outputs(policy, make
 )
 def test_densities_of_every_part_stay_float32(policy, parts, make_vae, images):
     keras.config.set_dtype_policy(policy)
-    if parts["prior"] == "vamp":
-        parts = {**parts, "prior": kv.priors.VampPrior(5)}
+    priors = {"vamp": kv.priors.VampPrior(5), "real_nvp": kv.priors.RealNVP(2, (8,))}
+    parts = {**parts, "prior": priors.get(parts["prior"], parts["prior"])}
     vae = make_vae(**parts)
     history = vae.fit(images, epochs=1, verbose=0).history
     assert np.isfinite(history["loss"]).all()
