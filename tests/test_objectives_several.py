@@ -191,6 +191,10 @@ def test_dip_is_the_covariance_of_the_means():
     np.testing.assert_allclose(loss, elbo + expected, rtol=1e-9)
 
 
+def test_the_covariance_of_one_row_costs_nothing():
+    assert float(DIP().with_extra(gaussian_terms(rows=1))[1]["dip"][0]) == 0.0
+
+
 @pytest.mark.parametrize(
     ("objective", "weigh"),
     [

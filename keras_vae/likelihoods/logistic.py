@@ -12,7 +12,7 @@ from keras_vae.registry import register
 
 @register
 class DiscretizedLogistic(Likelihood):
-    """Pixels of 2 to 256 levels: the probability that a mixture of logistics gives each level.
+    """Pixels of L levels, such as 256: the probability that a mixture of logistics gives each.
 
     P(x = k/(L-1)) = sum_i w_i [S((x + h - m_i)/s_i) - S((x - h - m_i)/s_i)], S the sigmoid and h
     half the distance of two levels; the lowest and the highest level take the tails
@@ -43,7 +43,7 @@ class DiscretizedLogistic(Likelihood):
     is_discrete = True
     mean_range = (0.0, 1.0)
 
-    # Scales of a tenth of a level and of 150 images: float32 holds the differences between.
+    # Scales of a tenth of 1/255 and of 150 images: float32 holds the differences between.
     _MIN_LOG_SCALE, _MAX_LOG_SCALE = -8.0, 5.0
     # An untrained decoder spreads over some tenth of the range.
     _FIRST_LOG_SCALE = -2.0

@@ -148,6 +148,8 @@ class DIP(Objective):
         correlated = ops.sum(ops.square(covariance)) - ops.sum(ops.square(variances))
         penalty = self.off_diagonal * correlated
         penalty = penalty + self.diagonal * ops.sum(ops.square(variances - 1.0))
+        # One row alone has no covariance.
+        penalty = ops.where(rows > 1, penalty, 0.0)
         return {"dip": ops.broadcast_to(penalty, ops.shape(terms.log_px)[1:])}
 
     def call(self, terms, extra, training=None):
