@@ -93,6 +93,8 @@ def upper_bound(vae, x, z, num_steps=100, num_chains=16, seed=None):
                 "Simulate both: x, z = vae.simulate(n).",
             )
         )
+    if not np.isfinite(z).all():
+        raise ValueError(message("`z` must be finite numbers", "NaN or infinity"))
     return _in_parts(vae, x, z, num_steps, num_chains, seed)
 
 

@@ -218,6 +218,7 @@ class VAE(TrainableModel):
             objective=objective,
             posterior=self.posterior,
             seed=self.seed,
+            dtype=self.dtype_policy,
         )
         # Of an encoder that does not tell its input shape, only this VAE knows it.
         if self.built and not new.built:

@@ -47,7 +47,8 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
             )
         )
     others = [
-        f"^{re.escape(weight.path)}$"
+        # A model that is read from a file calls itself otherwise.
+        rf"(^|/){re.escape(weight.path.removeprefix(f'{vae.name}/'))}$"
         for weight in vae.trainable_weights
         if len(weight.shape) == 2 and not _is_small_kernel(weight, max_cost)
     ]

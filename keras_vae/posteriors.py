@@ -128,6 +128,7 @@ class FlowPosterior(DiagonalGaussian):
         return z, log_qz - log_det
 
     def log_prob(self, posterior, z):
+        z = ops.convert_to_tensor(z, "float32")
         base, log_det = self.flow.inverse(z, posterior.context)
         return super().log_prob(Posterior(*posterior[:2]), base) + log_det
 

@@ -144,6 +144,7 @@ class Session:
                     self._fit(first, self.epochs, interruption, verbose)
         except KeyboardInterrupt:
             self.interrupted = True
+        self.interrupted |= interruption.pressed
 
     def _fit(self, start, end, interruption, verbose):
         guard = StopOnNaN()
@@ -182,15 +183,15 @@ class _Interruption(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self._pressed = False
+        self.pressed = False
 
     def press(self, *_):
-        if self._pressed:
+        if self.pressed:
             raise KeyboardInterrupt
-        self._pressed = True
+        self.pressed = True
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._pressed:
+        if self.pressed:
             raise KeyboardInterrupt
 
     on_test_batch_end = on_train_batch_end

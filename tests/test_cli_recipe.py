@@ -66,6 +66,19 @@ def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, tmp_path, monkey
     assert training["interrupted"] and training["epochs_done"] == 3
 
 
+class _PressedAtTheEnd(keras.callbacks.History):
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_at_the_end_of_the_last_epoch_is_heard(session):
+    session._history = _PressedAtTheEnd()
+    session.fit(verbose=0)
+    assert session.interrupted and session.epochs_done == 3
+
+
 @pytest.mark.parametrize("name", ["inverse_autoregressive", "coupling"])
 def test_the_seed_is_that_of_a_flow_too(name):
     def weights(seed):

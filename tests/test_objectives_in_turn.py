@@ -30,3 +30,13 @@ def test_another_objective_goes_on_with_the_same_weights(make_vae, images, tmp_p
     loaded = keras.models.load_model(tmp_path / "tighter.keras")
     assert loaded.objective.num_samples == 5
     np.testing.assert_allclose(loaded.elbo(x, seed=1), vae.elbo(x, seed=1), rtol=1e-6)
+
+
+def test_another_objective_keeps_the_precision(make_vae):
+    keras.config.set_dtype_policy("mixed_float16")
+    vae = make_vae()
+    keras.config.set_dtype_policy("float32")
+    tighter = vae.with_objective("iwae")
+    tighter.compile("adam")
+    assert tighter.dtype_policy == vae.dtype_policy
+    assert isinstance(tighter.optimizer, keras.optimizers.LossScaleOptimizer)

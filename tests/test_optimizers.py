@@ -1,5 +1,7 @@
 """Muon for the small matrices of a VAE, Adam for the rest: what each step does to the weights."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -62,11 +64,19 @@ def test_weights_that_are_not_there_yet_are_refused(vae):
         kv.optimizers.muon(unbuilt)
 
 
-def test_a_table_of_means_is_no_matrix_of_a_layer(vae):
+def test_a_table_of_means_is_no_matrix_of_a_layer(vae, tmp_path):
     vae = vae.with_prior(kv.priors.GaussianMixture(16, seed=0))
     optimizer = kv.optimizers.muon(vae, 1e-3)
     excluded = " ".join(optimizer.get_config()["exclude_layers"])
     assert "means" in excluded and "log_vars" in excluded and "kernel" not in excluded
+    # A file calls the model otherwise, and its optimiser goes on with the state of each weight.
+    steps_of(vae, optimizer)
+    vae.save(tmp_path / "vae.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = keras.models.load_model(tmp_path / "vae.keras")
+    for one, other in zip(loaded.optimizer.variables, vae.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_bad_input(vae):
