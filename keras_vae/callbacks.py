@@ -6,8 +6,6 @@ import warnings
 import keras
 import numpy as np
 
-from keras_vae.checks import message
-
 NAN_CAUSES = (
     "Likely causes: a learning rate that is too high (try a tenth of it), NaN or unscaled values "
     "in the data (pixels belong in [0, 1]), a Gaussian likelihood whose variance shrinks to "
@@ -62,29 +60,6 @@ class StopOnNaN(keras.callbacks.Callback):
         return [(variable, keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-class RefuseImpossible(keras.callbacks.Callback):
-    """Stop with an error where a probability comes out above one: data outside the support.
-
-    `VAE.fit` looks at the first batch of a data set beforehand; this sees what the others did. It
-    adds this callback by itself.
-    """
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not self.model.likelihood.is_discrete:
-            return
-        for name in ("reconstruction_loss", "val_reconstruction_loss"):
-            if (logs or {}).get(name, 0.0) < 0.0:
-                likelihood = type(self.model.likelihood).__name__
-                raise ValueError(
-                    message(
-                        f"x must lie in the support of `{likelihood}` in every batch",
-                        f"{name}={logs[name]:.4g} in epoch {epoch + 1}, a probability above one",
-                        "Scale all data as the first batch is, and train anew: the weights are "
-                        "spoilt.",
-                    )
-                )
-
-
 class SetEpoch(keras.callbacks.Callback):
     """Tell a data set which epoch begins, so that peeking at it changes no order.
 
@@ -125,7 +100,7 @@ def complete(callbacks, x, initial_epoch=0):
         callbacks = []
     elif not isinstance(callbacks, (list, tuple)):
         callbacks = [callbacks]
-    added = [PlanSchedules(initial_epoch), RefuseImpossible()]
+    added = [PlanSchedules(initial_epoch)]
     if hasattr(x, "set_epoch"):
         added.append(SetEpoch(x))
     if not any(isinstance(callback, StopOnNaN) for callback in callbacks):

@@ -1,15 +1,14 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
-import itertools
 import types
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
 from keras_vae.callbacks import complete
+from keras_vae.checked import Checker
 from keras_vae.checks import message
 from keras_vae.shapes import check_event, check_sample_weight
 
@@ -115,32 +114,33 @@ class TrainableModel(keras.Model):
     def fit(
         self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
     ):
-        """Train as `keras.Model.fit` does; training that turns NaN stops, see `StopOnNaN`."""
+        """Train as `keras.Model.fit` does; training that turns NaN stops, see `StopOnNaN`.
+
+        Raises:
+            ValueError: if values of x, of any batch, lie outside the likelihood's support.
+        """
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
-        x = self._prepare_for(x)
+        callbacks = complete(callbacks, x, kwargs.get("initial_epoch", 0))
+        checker = Checker(self.likelihood.check_values)
+        x = self._prepare_for(x, checker)
         if kwargs.get("validation_data") is not None:
             # Before the first epoch rather than after it.
-            kwargs["validation_data"] = self._prepare_for(kwargs["validation_data"])
+            kwargs["validation_data"] = self._prepare_for(kwargs["validation_data"], checker)
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=complete(callbacks, x, kwargs.get("initial_epoch", 0)),
-            **kwargs,
-        )
+        with checker.raising():
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
+        checker = Checker(self.likelihood.check_values)
         if not kwargs.get("_use_cached_eval_dataset"):
-            # What `fit` validates with, it has looked at.
-            x = self._prepare_for(x)
-        return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
+            # What `fit` validates with, it looks at itself.
+            x = self._prepare_for(x, checker)
+        with checker.raising():
+            return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
 
     def train_step(self, data):
         x, sample_weight = self._unpack(data)
@@ -175,30 +175,15 @@ class TrainableModel(keras.Model):
         loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
         return self._update_trackers(self._weigh(loss, sample_weight), terms, extra)
 
-    def _prepare_for(self, x):
-        """Build for the data, check what can be seen of them beforehand, and return them."""
+    def _prepare_for(self, x, checker):
+        """Build for the data, check them, and return them."""
         first = keras.tree.flatten(getattr(x, "element_spec", x))[0]
         shape = tf.TensorShape(getattr(first, "shape", None))
         if not self.built and shape[1:].is_fully_defined():
             self.build((None, *shape[1:]))
         if self.built and shape.rank is not None:
             check_event(shape, self.event_shape)
-        if isinstance(x, types.GeneratorType):
-            batches = list(itertools.islice(x, 1))
-            self._check_values(batches)
-            return _chained(batches, x)
-        self._check_values(x)
-        return x
-
-    def _check_values(self, data):
-        """Check arrays, or a first batch: what is out of the support is seldom so in one place."""
-        if isinstance(data, tf.data.Dataset):
-            data = list(data.take(1))
-        elif isinstance(data, keras.utils.PyDataset):
-            data = data[0]
-        leaves = keras.tree.flatten(data)
-        if not leaves or hasattr(leaves[0], "__array__"):
-            self.likelihood.check_values(np.asarray(leaves[0] if leaves else []))
+        return checker.wrap(x)
 
     def _unpack(self, data):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -263,12 +248,6 @@ class _Gate:
             return tf.identity(value), lambda upstream: upstream * self.weight[..., None]
 
         return identity(z)
-
-
-def _chained(batches, rest):
-    """Yield the batches that were taken from a generator, and then its rest."""
-    yield from batches
-    yield from rest
 
 
 def _place_in_global_batch(rows):

@@ -223,11 +223,44 @@ def test_values_without_a_likelihood_are_refused_in_every_form(
     assert int(still_vae.step) == before
 
 
-def test_a_later_batch_outside_the_support_is_said(make_vae, images):
-    data = tf.data.Dataset.from_tensor_slices(images).batch(20)
-    data = data.concatenate(data.map(lambda x: 200.0 * x))
-    with pytest.raises(ValueError, match=r"support of `Bernoulli` in every batch.*above one"):
-        make_vae().fit(data, epochs=2, verbose=0)
+class Batches(keras.utils.PyDataset):
+    """Batches of arrays in order."""
+
+    def __init__(self, *batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli"])
+@pytest.mark.parametrize("action", ["fit", "evaluate", "validation"])
+@pytest.mark.parametrize("form", ["dataset", "generator", "PyDataset"])
+def test_a_later_batch_outside_the_support_is_refused_before_its_step(
+    form, action, likelihood, make_vae, images
+):
+    vae, other = make_vae(likelihood=likelihood), make_vae(likelihood=likelihood)
+    batches = [images[:20], images[20:], 2.0 * images[:20]]
+    data = {
+        "dataset": tf.data.Dataset.from_tensor_slices(np.concatenate(batches)).batch(20),
+        "generator": ((batch,) for batch in batches),
+        "PyDataset": Batches(*batches),
+    }[form]
+    with pytest.raises(ValueError, match=r"in \[0, 1\].*2"):
+        if action == "fit":
+            vae.fit(data, verbose=0, **({"shuffle": False} if form == "PyDataset" else {}))
+        elif action == "evaluate":
+            vae.evaluate(data, verbose=0)
+        else:
+            vae.fit(images, batch_size=20, shuffle=False, validation_data=data, verbose=0)
+    if action != "evaluate":
+        other.fit(images, batch_size=20, shuffle=False, verbose=0)
+    for weight, expected in zip(vae.trainable_weights, other.trainable_weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["array", "dataset_x"])
