@@ -36,11 +36,11 @@ def startup(folder, arguments):
 
 
 def demo(folder, arguments):
-    """Seconds of what `make demo` does after the installation, in its order."""
+    """Seconds of what `make demo` does after the installation, and what its model reaches."""
     target = folder / "demo"
     exported = target / "export" / "tflite" / "model_float32.tflite"
     picture = folder / "generated.png"
-    return {
+    seconds = {
         "train_seconds": run("train", "digits", "--out", target),
         "evaluate_seconds": run("evaluate", target),
         "export_seconds": run("export", target),
@@ -48,6 +48,9 @@ def demo(folder, arguments):
             "export", "generate", exported, "--seed", 7, "-n", 64, "--out", picture
         ),
     }
+    metrics = json.loads((target / "metrics.json").read_text())
+    names = ("elbo", "elbo_standard_error", "nll", "nll_standard_error", "num_samples", "n")
+    return seconds | {name: metrics[name] for name in names}
 
 
 def mnist(folder, arguments):

@@ -41,7 +41,9 @@ class Annealed(NamedTuple):
 
 
 def lower_bound(vae, x, num_steps=100, num_chains=16, seed=None):
-    """Return a lower bound on log p(x) of each example, tighter than importance weights alone.
+    """Return a lower bound on log p(x) of each example.
+
+    With enough steps it is tighter than that of as much work with importance weights.
 
     The mean of the chains' weights is an unbiased estimate of p(x), so that its logarithm is a
     lower bound in the mean (Neal 2001, eq. 11; Burda et al. 2015,

@@ -62,7 +62,7 @@ def _grey_pixels(evidence):
         "grey pixels under a Bernoulli",
         f"{grey:.0%} of the values lie between 0 and 1.",
         'The loss is a cross-entropy and no likelihood. Binarise the data (binarize="dynamic"), or '
-        'use likelihood="continuous_bernoulli" or "discretized_logistic".',
+        'use likelihood="continuous_bernoulli", or for 8-bit pixels "discretized_logistic".',
     )
 
 

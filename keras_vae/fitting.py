@@ -43,7 +43,8 @@ def fit_prior(
         batch_size: int >= 1, examples in a step, for an array.
 
     Returns:
-        A `VAE` that is not compiled and shares encoder, decoder, likelihood and posterior.
+        A `VAE` that is not compiled and shares encoder, decoder, likelihood and posterior; its
+        objective is "elbo".
 
     Raises:
         ValueError: if an argument is out of its range, or the prior needs an encoder of its own.

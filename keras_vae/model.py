@@ -143,7 +143,10 @@ class VAE(TrainableModel):
         return self.likelihood.mean(self._params(z, training=True))[0]
 
     def encode(self, x, training=False):
-        """Return q(z|x): `Posterior(z_mean, z_log_var)`, each `(B, D)` float32."""
+        """Return q(z|x): `Posterior(z_mean, z_log_var)`, each `(B, D)` float32.
+
+        Of a posterior with a flow they are those of its base, and `context` comes with them.
+        """
         x = ops.convert_to_tensor(x, "float32")
         if self.built:
             check_event(x.shape, self.event_shape)

@@ -111,7 +111,7 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     type=click.IntRange(min=0),
     default=0,
     help="Epochs after the others that minimise iwae of 5 draws, from 0.8 of the learning rate on: "
-    "for long trainings by the elbo.",
+    "for long trainings by the elbo. The loss is that of iwae then.",
 )
 @_option("--beta", type=float, default=1.0, help="Weight of the KL; of beta_tc's correlation.")
 @_option(

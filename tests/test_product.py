@@ -126,9 +126,9 @@ def test_the_check_is_that_of_each_part_on_its_columns():
     product = make_product()
     product.check(table(20))
     for column, value, expected in [
-        (2, 4.0, "the classes 0 to 3 for Categorical"),
-        (5, 2.0, "values in .0, 1. for Bernoulli"),
-        (7, 0.3, "multiples of 1/8 .* for DiscretizedLogistic"),
+        (2, 4.0, "In column 2: .*the classes 0 to 3 for Categorical"),
+        (5, 2.0, "In columns 3 to 5: .*values in .0, 1. for Bernoulli"),
+        (7, 0.3, "In columns 6 to 7: .*multiples of 1/8 .* for DiscretizedLogistic"),
     ]:
         wrong = table(20)
         wrong[3, column] = value

@@ -70,8 +70,15 @@ class Product(Likelihood):
         return (*event_shape[:-1], sum(self._param_sizes))
 
     def check(self, x):
+        first = 0
         for part, columns in zip(self.likelihoods, self._columns(x), strict=True):
-            part.check(columns)
+            try:
+                part.check(columns)
+            except ValueError as error:
+                last = first + columns.shape[-1] - 1
+                where = f"column {first}" if first == last else f"columns {first} to {last}"
+                raise ValueError(f"In {where}: {error}") from None
+            first += columns.shape[-1]
 
     def is_grey(self, x):
         pairs = zip(self.likelihoods, self._columns(x), strict=True)
