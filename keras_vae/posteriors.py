@@ -109,6 +109,7 @@ class FlowPosterior(DiagonalGaussian):
 
     def __init__(self, flow="inverse_autoregressive", seed=None, **kwargs):
         super().__init__(**kwargs)
+        self.seed = seed
         names = {name: functools.partial(kind, _LAYERS, seed=seed) for name, kind in _FLOWS.items()}
         self.flow = resolve("flow", flow, flows.Flow, names)
 
@@ -139,7 +140,8 @@ class FlowPosterior(DiagonalGaussian):
         return self.flow.forward(posterior.z_mean, posterior.context)[0]
 
     def get_config(self):
-        return {**super().get_config(), "flow": keras.saving.serialize_keras_object(self.flow)}
+        flow = keras.saving.serialize_keras_object(self.flow)
+        return {**super().get_config(), "flow": flow, "seed": self.seed}
 
 
 _LAYERS = 2

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_vae import random
 from keras_vae.callbacks import complete
-from keras_vae.checked import Checker
 from keras_vae.checks import message
+from keras_vae.data.checked import Checker
 from keras_vae.shapes import check_event, check_sample_weight
 
 

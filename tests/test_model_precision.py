@@ -108,10 +108,10 @@ def test_the_loss_scale_changes_no_step(make_vae, images):
 
 
 def poisoned(images):
-    """Return batches of 20, of which only the second is not finite: the first is looked at."""
-    images = images.copy()
-    images[23, 0] = np.nan
-    return tf.data.Dataset.from_tensor_slices(images).batch(20)
+    """Return batches of 20, of which the second has a weight that is not finite."""
+    weights = np.ones(len(images), "float32")
+    weights[23] = np.nan
+    return tf.data.Dataset.from_tensor_slices((images, images, weights)).batch(20)
 
 
 @pytest.mark.parametrize(
