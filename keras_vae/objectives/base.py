@@ -168,7 +168,7 @@ class Objective(Part):
         if self.needs_gaussian_posterior and not posterior.is_gaussian:
             raise ValueError(
                 checks.message(
-                    f"{name} takes q(z|x) for a normal distribution, as that of diagonal_gaussian",
+                    f"{name} needs a normal q(z|x), as that of diagonal_gaussian",
                     f"posterior={type(posterior).__name__}",
                     'Use posterior="diagonal_gaussian", or the objective "elbo", or "iwae" without '
                     "doubly_reparameterized.",
