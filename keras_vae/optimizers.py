@@ -47,8 +47,8 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
             )
         )
     others = [
-        # A model that is read from a file calls itself otherwise.
-        rf"(^|/){re.escape(weight.path.removeprefix(f'{vae.name}/'))}$"
+        # Of a model that is read from a file, paths begin without its name.
+        rf"^({re.escape(vae.name)}/)?{re.escape(weight.path.removeprefix(f'{vae.name}/'))}$"
         for weight in vae.trainable_weights
         if len(weight.shape) == 2 and not _is_small_kernel(weight, max_cost)
     ]
