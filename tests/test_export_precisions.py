@@ -44,8 +44,8 @@ def vae(images):
 def examples(images):
     """What files are calibrated with: fewer draws of the prior too, for the time they take."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "_EXAMPLES", 100)
-        yield images[-200:]
+        patch.setattr(calibration, "_EXAMPLES", 60)
+        yield images[-120:]
 
 
 @pytest.fixture(scope="module")
