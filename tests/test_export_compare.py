@@ -149,7 +149,7 @@ def test_every_kind_of_output_has_its_bound():
     z = RNG.normal(size=(6, 4)).astype("float32")
     score = np.abs(z[:, 0]) * 100
     cases = (
-        ("generate", "z", z, z + 2e-5, "differs"),
+        ("generate", "z", z, z + 1e-4, "differs"),
         ("encode", "z_mean", z, z + 0.05, "differs"),
         ("score", "negative_elbo", score, score * 1.02, "differs"),
         ("encode", "z_mean", z, z.astype("float64"), "is float64"),
@@ -157,7 +157,7 @@ def test_every_kind_of_output_has_its_bound():
     for endpoint, name, expected, found, words in cases:
         (problem,) = failures(endpoint, {name: expected}, {name: found}).failures
         assert problem.startswith(f"`{name}` of `{endpoint}` {words}")
-    assert failures("generate", {"z": z}, {"z": z + 5e-7}).failures == ()
+    assert failures("generate", {"z": z}, {"z": z + 5e-6}).failures == ()
 
 
 def test_the_worst_error_is_that_of_all_outputs():
