@@ -56,12 +56,12 @@ class Clock(keras.callbacks.Callback):
 def train(row, data, folder, seed, epochs):
     """Train a row, or go on with it, and return the VAE and the record of its training."""
     vae, record = _fit(row, row.build(data, seed), data, folder, epochs)
-    if row.finish is None:
+    last = row.finish
+    if last is None:
         return vae, record
-    objective, *numbers = row.finish
-    row = row._replace(**dict(zip(("epochs", "learning_rate"), numbers, strict=True)))
-    vae = vae.with_objective(objective())
-    vae, finish = _fit(row, vae, data, folder / "finish", row.epochs)
+    row = row._replace(learning_rate=last.learning_rate)
+    vae = vae.with_objective(last.objective())
+    vae, finish = _fit(row, vae, data, folder / "finish", last.epochs)
     both = {key: record[key] + finish[key] for key in ("epochs", "seconds", "processor_seconds")}
     return vae, finish | both
 
