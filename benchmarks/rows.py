@@ -223,7 +223,8 @@ ROWS = {
     "textbook": Row(
         textbook_net,
         10,
-        "about 104 sampled, 97.0 to 97.7 decoded from the mean (grey cross-entropy of tutorials)",
+        "about 104 sampled, 97.0 to 97.7 decoded from the mean (grey cross-entropy of tutorials); "
+        "asked for: both within 1.5",
         constant_rate=True,
         binarize="none",
         num_samples=1,

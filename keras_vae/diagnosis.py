@@ -26,9 +26,15 @@ class Diagnosis(NamedTuple):
     numbers: dict
 
     def __str__(self):
-        if not self.findings:
-            return "Nothing is wrong by these measures."
-        return "\n".join(f"{i}. {finding}" for i, finding in enumerate(self.findings, 1))
+        lines = [f"{i}. {finding}" for i, finding in enumerate(self.findings, 1)]
+        if not lines:
+            lines = ["Nothing is wrong by these measures."]
+        if "elbo" in self.numbers and "train_elbo" not in self.numbers:
+            lines.append(
+                "Over-fitting was not looked for: that takes training data too, as what "
+                "keras_vae.data.load gives."
+            )
+        return "\n".join(lines)
 
 
 def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):

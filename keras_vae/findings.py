@@ -124,7 +124,7 @@ def _warm_up(evidence):
             return Finding(
                 "a warm-up that never finished",
                 f"`{name}` is {now:.3g} after {steps} steps, and would end at {final:g}.",
-                "Train longer, or give the schedule share=0.2 in place of steps.",
+                "Train longer, or make the warm-up shorter, by share=0.2 in place of steps.",
             )
     return None
 

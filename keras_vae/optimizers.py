@@ -52,7 +52,8 @@ def muon(vae, learning_rate=3e-3, max_cost=4_000_000, **options):
         for weight in vae.trainable_weights
         if len(weight.shape) == 2 and not _is_small_kernel(weight, max_cost)
     ]
-    excluded = {"exclude_layers": [*options.pop("exclude_layers", []), *others]}
+    given = options.pop("exclude_layers", None) or []
+    excluded = {"exclude_layers": [*([given] if isinstance(given, str) else given), *others]}
     without_decay = {"weight_decay": None, "adam_weight_decay": None}
     return keras.optimizers.Muon(learning_rate, **{**without_decay, **options, **excluded})
 

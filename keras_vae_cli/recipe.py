@@ -104,7 +104,8 @@ class Session:
     @property
     def config(self):
         """The sections of the run's configuration."""
-        options = dict(self._options)
+        given = self._options.items()
+        options = {name: value for name, value in given if parts.takes(name, self._options)}
         training = {
             name: options.pop(name)
             for name in (
@@ -117,6 +118,7 @@ class Session:
                 "warmup_epochs",
                 "mixed_precision",
             )
+            if name in options
         }
         training |= {
             "epochs_done": self.epochs_done,

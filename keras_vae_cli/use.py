@@ -6,6 +6,7 @@ from keras_vae_cli import output
 
 _OUT_PNG = "PNG file to write."
 _PAIRS = 10
+_OPTIONAL = ("annealed_", "simulated_", "frechet_", "classifier_")
 
 
 @click.command(short_help="Estimate ELBO and NLL over the test images.")
@@ -58,7 +59,9 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
         metrics |= evaluation.annealed(opened.vae, images, annealing_steps, seed=seed)
     if labelled:
         metrics |= sample_quality.measure(opened.vae, labelled, samples, seed)
-    opened.write_metrics(metrics)
+    # What only some calls measure stays until it is measured anew.
+    kept = {name: value for name, value in opened.metrics.items() if name.startswith(_OPTIONAL)}
+    opened.write_metrics(kept | metrics)
     click.echo(_numbers(metrics))
     path = output.shorten(opened.path)
     output.success(

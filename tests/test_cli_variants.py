@@ -64,7 +64,9 @@ def test_each_part_is_an_option_and_trains(options, parts, command_line, tmp_pat
     if "iwae" in options:
         assert vae.objective.num_samples == 3
         assert vae.objective.doubly_reparameterized == vae.posterior.is_gaussian
-        assert runs.load(tmp_path / "run").config["training"]["warmup_epochs"] == 0.0
+        # The record names no option that meant nothing.
+        config = runs.load(tmp_path / "run").config
+        assert not {"warmup_epochs", "beta"} & {*config["training"], *config["model"]}
     if "beta_tc" in options:
         assert vae.objective.dataset_size == kv.data.load("digits").num_train
 
@@ -120,6 +122,10 @@ def test_evaluate_anneals_and_compares_samples_on_demand(command_line, trained_r
     assert metrics["frechet_images"] == 40
     for text in ("annealed NLL", "Frechet distance", "not FID", "q(z) lies"):
         assert text in outcome.out
+    command_line("evaluate", trained_run, "--num-samples", 10, "--quiet")
+    plain = json.loads((trained_run / runs.METRICS).read_text())
+    assert (plain["num_samples"], plain.keys()) == (10, metrics.keys())
+    assert plain["annealed_nll"] == metrics["annealed_nll"]
 
 
 def test_diagnose_says_what_is_wrong_with_a_run(command_line, trained_run):

@@ -216,7 +216,6 @@ def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.mnist
-@pytest.mark.skipif("TFDS_DATA_DIR" not in os.environ, reason="TFDS_DATA_DIR is not set")
 def test_mnist():
     data = keras_vae.data.load("mnist", labels=True)
     assert (data.num_train, data.num_validation, data.num_test) == (54_000, 6_000, 10_000)

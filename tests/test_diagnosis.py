@@ -44,6 +44,7 @@ def test_a_healthy_model_has_nothing_and_its_numbers_are_those_of_evaluate(model
     diagnosis = vae.diagnose(x, **OPTIONS, seed=3)
     assert problems(diagnosis) == []
     assert "Nothing is wrong" in str(diagnosis)
+    assert "Over-fitting was not looked for" in str(diagnosis)
     metrics = kv.evaluation.evaluate(vae, x, num_samples=20, seed=3)
     for name in ("elbo", "rate", "distortion", "mutual_information", "marginal_kl"):
         assert diagnosis.numbers[name] == pytest.approx(metrics[name], rel=1e-5, abs=1e-6)

@@ -82,3 +82,9 @@ def test_a_table_of_means_is_no_matrix_of_a_layer(vae, tmp_path):
 def test_bad_input(vae):
     with pytest.raises(ValueError, match=r"`max_cost`.*>= 1.*0"):
         kv.optimizers.muon(vae, max_cost=0)
+
+
+def test_layers_that_the_user_leaves_out_are_left_out(vae):
+    for given in ("decoder", ["decoder"]):
+        excluded = kv.optimizers.muon(vae, exclude_layers=given).get_config()["exclude_layers"]
+        assert excluded[0] == "decoder"

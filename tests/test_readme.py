@@ -40,6 +40,7 @@ def test_the_python_blocks_run_one_after_the_other(run_python, tmp_path):
     code = f"import os; os.chdir({str(tmp_path)!r})\n" + "\n".join(blocks("python"))
     # The images differ as digits do: a collapsed model draws the same one each time.
     check = "\nassert images.shape == (64, 8, 8, 1) and images.std(axis=0).max() > 0.2"
+    check += "\nassert log_prob[0] > log_prob[1] + 5"
     run_python(code + check)
     assert (tmp_path / "exported" / "saved_model" / "1" / "saved_model.pb").exists()
 

@@ -150,7 +150,7 @@ class Objective(Part):
                 warnings.warn(
                     f"The schedule of `{name}` takes {schedule.length(total)} steps, and the "
                     f"training ends after {total}: it never reaches {schedule.final:g}. Train "
-                    "longer, or give it share=0.2, a fifth of the training.",
+                    "longer, or make it shorter: by share=0.2 it takes a fifth of the training.",
                     stacklevel=2,
                 )
 
