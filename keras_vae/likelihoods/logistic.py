@@ -126,11 +126,16 @@ class DiscretizedLogistic(Likelihood):
         """Return locations, log-scales and log-weights, each `(..., *event, num_components)`."""
         grouped = self._grouped(params)
         count = self.num_components
-        locations, log_scales = grouped[..., :count], grouped[..., count : 2 * count]
+        # Cut as a matrix: TFLite cuts tensors of no more than five axes.
+        flat = ops.reshape(grouped, (-1, self.params_per_channel))
+        locations, log_scales, *log_weights = (
+            ops.reshape(flat[:, start : start + count], (*ops.shape(grouped)[:-1], count))
+            for start in range(0, self.params_per_channel, count)
+        )
         log_scales = ops.clip(log_scales, self._MIN_LOG_SCALE, self._MAX_LOG_SCALE)
         if count == 1:
             return locations, log_scales, ops.zeros_like(locations)
-        return locations, log_scales, ops.log_softmax(grouped[..., 2 * count :], axis=-1)
+        return locations, log_scales, ops.log_softmax(log_weights[0], axis=-1)
 
     def get_config(self):
         own = {"num_components": self.num_components, "levels": self.levels}
