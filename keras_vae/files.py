@@ -1,6 +1,7 @@
 """Writing so that a crash leaves either what was there or what should be there."""
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import tempfile
 from keras_vae.checks import message
 
 _PARTIAL = ".partial-"
+_OLD = "old-"
 
 
 @contextlib.contextmanager
@@ -43,12 +45,17 @@ def scratch_folder(path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def publish(partial, path):
+def publish(partial, path, keep=()):
     """Give the folder `partial` the name `path`, in place of what has it.
 
-    What had it is put back if that fails or is interrupted, and removed afterwards.
+    What had it is put back if that fails or is interrupted, and removed afterwards; `recover` does
+    so after a kill.
+
+    Args:
+        partial, path: `pathlib.Path`s.
+        keep: names of what is taken over from the old folder.
     """
-    old = _partial_name(path.with_name(f"old-{path.name}"))
+    old = _partial_name(path.with_name(f"{_OLD}{path.name}"))
     try:
         if path.exists():
             os.rename(path, old)
@@ -57,16 +64,32 @@ def publish(partial, path):
         if old.exists() and not path.exists():
             os.rename(old, path)
         raise
+    for name in keep:
+        if (old / name).exists() and not (path / name).exists():
+            os.rename(old / name, path / name)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def free_name(path):
-    """Return `path`, or where that is taken the first of `path-2`, `path-3` and so on."""
-    candidate, number = path, 1
-    while candidate.exists() and not (candidate.is_dir() and not any(candidate.iterdir())):
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+def recover(path):
+    """Undo what a process did to a folder that was killed while it published another."""
+    for partial in sorted(path.parent.glob(f"{_PARTIAL}*-{glob.escape(path.name)}")):
+        owner, _, name = partial.name.removeprefix(_PARTIAL).partition("-")
+        if name not in (path.name, f"{_OLD}{path.name}") or _is_alive(owner):
+            continue
+        if name != path.name and not path.exists():
+            os.rename(partial, path)
+        else:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_alive(process):
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def final_path(path):
@@ -111,6 +134,13 @@ def _naming(path):
         if error.errno is None:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def remove_partial(folder):
+    """Remove what a killed process left half-written in a folder."""
+    for partial in pathlib.Path(folder).glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def write_text(path, text):

@@ -16,7 +16,6 @@ from keras_vae.checks import integer, message
 from keras_vae.files import (
     check_place,
     final_path,
-    free_name,
     publish,
     replacing_file,
     scratch_folder,
@@ -34,6 +33,7 @@ SAMPLES = "samples.png"
 RECONSTRUCTIONS = "reconstructions.png"
 HISTORY_PICTURE = "history.png"
 CARD = "README.md"
+TRAINING = "training"
 
 _FILES = {
     CONFIG,
@@ -44,6 +44,7 @@ _FILES = {
     RECONSTRUCTIONS,
     HISTORY_PICTURE,
     CARD,
+    TRAINING,
     "export",
 }
 
@@ -165,6 +166,14 @@ def load(path):
         raise FileNotFoundError(
             message("RUN must be a run folder", f"{path}, which does not exist", _RETRAIN)
         )
+    if (path / TRAINING).is_dir() and not (path / CONFIG).is_file():
+        raise ValueError(
+            message(
+                "RUN must be a run folder",
+                f"{path}, whose training is not finished",
+                f"Go on with `keras-vae train SOURCE --out {path} --resume`.",
+            )
+        )
     if not (path / CONFIG).is_file():
         raise ValueError(
             message("RUN must be a run folder", f"{path}, which holds no {CONFIG}", _RETRAIN)
@@ -192,7 +201,7 @@ def check_target(path, overwrite):
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         check_place(path)
         return
-    if not (path / CONFIG).is_file():
+    if not (path / CONFIG).is_file() and not (path / TRAINING).is_dir():
         raise ValueError(
             message(
                 "--out must be a new name or a run folder",
@@ -221,31 +230,26 @@ def check_target(path, overwrite):
 
 
 @contextlib.contextmanager
-def create(path, config, overwrite=False):
+def create(path, config):
     """Yield a `Run` in a temporary folder that gets the name `path` if all goes well.
 
-    Where another training has taken the name meanwhile, it gets the next free one beside it:
-    `run.path` tells.
+    It replaces the run that is there; what is not a run's own file there stays.
 
     Args:
         path: str or `pathlib.Path`.
         config: dict, the sections `data`, `model` and `training`, and the `seed`; what changes in
             the run's `config` until the end is written too.
-        overwrite: bool, whether a run at `path` is replaced.
-
-    Raises:
-        ValueError: if `path` exists and may not be replaced.
     """
-    check_target(path, overwrite)
     path = final_path(path)
     with scratch_folder(path) as partial:
         run = Run(partial, {"format": FORMAT, "format_version": FORMAT_VERSION, **config})
         yield run
         write_json(partial / CONFIG, run.config)
-        if not overwrite:
-            path = free_name(path)
         write_text(partial / CARD, model_card(path.name, run.config, run.metrics))
-        publish(partial, path)
+        there = {child.name for child in path.iterdir()} if path.is_dir() else set()
+        # An interrupted training can be gone on with.
+        done = _FILES - ({TRAINING} if run.config["training"].get("interrupted") else set())
+        publish(partial, path, keep=there - done)
     run.path = path
 
 
@@ -260,7 +264,12 @@ def write_model(run, vae, history):
     """
     with replacing_file(run.path / MODEL) as partial:
         vae.save(partial)
-    with replacing_file(run.path / HISTORY) as partial, open(partial, "w", newline="") as file:
+    write_history(run.path / HISTORY, history)
+
+
+def write_history(path, history):
+    """Write a CSV file of one row an epoch, whole or not at all; arguments as of `write_model`."""
+    with replacing_file(path) as partial, open(partial, "w", newline="") as file:
         writer = csv.writer(file)
         names = list(history)
         writer.writerow(["epoch", *names])

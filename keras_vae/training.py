@@ -1,13 +1,15 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
 import types
+import warnings
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
-from keras_vae.callbacks import complete
+from keras_vae.callbacks import Checkpoint, as_list, complete
+from keras_vae.checkpoints import Place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
 from keras_vae.shapes import check_event, check_sample_weight
@@ -120,7 +122,6 @@ class TrainableModel(keras.Model):
             ValueError: if values of x, of any batch, lie outside the likelihood's support.
         """
         x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
-        callbacks = complete(callbacks, x, kwargs.get("initial_epoch", 0))
         checker = Checker(self.likelihood.check_values)
         x = self._prepare_for(x, checker)
         if kwargs.get("validation_data") is not None:
@@ -129,8 +130,24 @@ class TrainableModel(keras.Model):
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
-        with checker.raising():
-            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        first = self._first_place(callbacks, x, Place(kwargs.pop("initial_epoch", 0)))
+        first = first._replace(epoch=min(first.epoch, epochs))
+        callbacks = complete(callbacks, x, first)
+        if first.batch:
+            x = x.within_epochs()
+        with checker.raising(), warnings.catch_warnings():
+            if first.batch:
+                warnings.filterwarnings("ignore", "Your input ran out of data")
+            return super().fit(
+                x,
+                y,
+                batch_size,
+                epochs,
+                verbose,
+                callbacks,
+                initial_epoch=first.epoch,
+                **kwargs,
+            )
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
@@ -143,6 +160,11 @@ class TrainableModel(keras.Model):
             return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
 
     def train_step(self, data):
+        # Where the data have run out, what does not need them would be done nevertheless.
+        with tf.control_dependencies(keras.tree.flatten(data)[:1]):
+            return self._train_step(data)
+
+    def _train_step(self, data):
         x, sample_weight = self._unpack(data)
         rows = ops.shape(x)[0]
         first, total = _place_in_global_batch(rows)
@@ -174,6 +196,13 @@ class TrainableModel(keras.Model):
         terms = self.terms(x, random.normals(seeds, self.latent_dim, samples))
         loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
         return self._update_trackers(self._weigh(loss, sample_weight), terms, extra)
+
+    def _first_place(self, callbacks, x, first):
+        """Return the place to begin with: that of the last checkpoint, where there is one."""
+        for callback in as_list(callbacks):
+            if isinstance(callback, Checkpoint):
+                first = callback.restore(self, x, first)
+        return first
 
     def _prepare_for(self, x, checker):
         """Build for the data, check them, and return them."""

@@ -1,6 +1,7 @@
 """`keras-vae train`: from a source of images to a run folder."""
 
 import functools
+import os
 
 import click
 
@@ -49,6 +50,22 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 @click.argument("source")
 @_option("--out", required=True, type=click.Path(), help="Run folder to write.")
 @_option("--overwrite", is_flag=True, help="Replace the run folder if it exists.")
+@_option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the training of the run folder, if there is one, from its last checkpoint.",
+)
+@_option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    help="Minutes from one checkpoint to the next; the first comes after an epoch or 30 s.",
+)
+@_option(
+    "--checkpoint-steps",
+    type=click.IntRange(min=1),
+    help="Steps from one checkpoint to the next, if that comes earlier.",
+)
 @_option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -161,29 +178,52 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 @output.seed_option
 @output.quiet_option
 @click.pass_context
-def train(context, source, out, overwrite, quiet, **options):
+def train(
+    context, source, out, overwrite, resume, checkpoint_minutes, checkpoint_steps, quiet, **options
+):
     """Train a VAE on SOURCE and write a run folder.
 
     SOURCE is "digits" (no network needed), the name of an image set of TensorFlow Datasets such
     as mnist, a folder of images, or an .npz or .npy file.
+
+    A training that was killed, terminated or interrupted goes on where it stood with --resume and
+    the same --out.
     """
     output.import_keras_vae()
-    from keras_vae import runs
+    from keras_vae import runs, trainings
     from keras_vae_cli import parts, recipe
 
-    runs.check_target(out, overwrite)
     unset = click.core.ParameterSource.DEFAULT
-    given = [name for name in options if context.get_parameter_source(name) is not unset]
+    given = {name for name in options if context.get_parameter_source(name) is not unset}
     options = parts.complete(options)
     parts.check(options)
     parts.check_given(given, options)
+    options["source"] = os.path.abspath(source) if os.path.exists(source) else source
+    training = trainings.find(out, options, given | {"source"}, overwrite, resume)
+    if training is None:
+        click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
+        output.say_next("keras-vae", "evaluate", output.shorten(out))
+        return
+    if resume:
+        click.echo(_where(training))
+    options = dict(training.options)
+    source = options.pop("source")
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     session = recipe.prepare(source, load_options, options, progress=not quiet)
-    session.fit(output.verbosity(quiet))
-    session.check_learnt()
-    with runs.create(out, session.config, overwrite) as run:
-        session.write(run, progress=not quiet)
+    with training:
+        session.fit(output.verbosity(quiet), training, checkpoint_steps, checkpoint_minutes)
+        session.check_learnt()
+        with runs.create(training.path, session.config) as run:
+            session.write(run, progress=not quiet)
     _report(session, run)
+
+
+def _where(training):
+    """Return what --resume finds."""
+    path = output.shorten(training.path)
+    if not training.is_saved:
+        return f"There is no checkpoint in {path}: the training begins anew."
+    return f"Going on with the training of {path}."
 
 
 def _report(session, run):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae import runs
+from keras_vae import runs, trainings
 
 QUICK = ("--epochs", 1, "--recipe", "textbook", "--network", "mlp", "--quiet")
 
@@ -147,11 +147,12 @@ def test_a_link_to_a_run_stays_a_link(command_line, trained_run, tmp_path):
 
 
 def test_a_name_that_another_training_took_meanwhile_is_not_taken_from_it(trained_run, tmp_path):
-    config = runs.load(trained_run).config
-    with runs.create(tmp_path / "run", config) as run:
-        shutil.copytree(trained_run, tmp_path / "run")
-    assert run.path == tmp_path / "run-2"
-    assert (tmp_path / "run" / "model.keras").exists()
+    one, other = (trainings.find(tmp_path / "run", {}, set()) for _ in range(2))
+    with one:
+        before = (one.folder / trainings.OPTIONS).read_bytes()
+        with pytest.raises(ValueError, match="not finished"), other:
+            pass
+        assert (one.folder / trainings.OPTIONS).read_bytes() == before
 
 
 def other_version(run):

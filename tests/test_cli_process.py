@@ -54,7 +54,9 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
     started = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143 and time.monotonic() - started < 10
-    assert "Traceback" not in err and not list(tmp_path.iterdir())
+    assert "Traceback" not in err
+    assert os.listdir(tmp_path) == ["run"] and os.listdir(tmp_path / "run") == ["training"]
+    assert not list(tmp_path.rglob(".partial*"))
 
 
 def test_a_full_disk_is_said_and_leaves_what_was_there(trained_run, tmp_path):

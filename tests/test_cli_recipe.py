@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vae import runs
+from keras_vae import runs, trainings
 from keras_vae_cli import parts, recipe, train
 
 
@@ -19,18 +19,24 @@ def session():
     options |= {"recipe": "textbook", "epochs": 3, "network": "mlp", "latent_dim": 2}
     options = parts.complete(options)
     load = {name: options[name] for name in train._DATA_OPTIONS}
-    names = ("source", "out", "overwrite", "quiet", *train._DATA_OPTIONS)
+    names = ("source", "out", "overwrite", "resume", "quiet", *train._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
     return recipe.prepare("digits", load, options, progress=False)
 
 
-def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, tmp_path):
+@pytest.fixture
+def training(tmp_path):
+    with trainings.Training(tmp_path / "run", {}) as training:
+        yield training
+
+
+def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, training):
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([15], [1e-3, 1e30])
     session.vae.compile(keras.optimizers.Adam(rate))
-    session.fit(verbose=0)
+    session.fit(0, training)
     assert session.nan_epoch == 1
     session.check_learnt()
-    with runs.create(tmp_path / "run", session.config) as run:
+    with runs.create(training.path, session.config) as run:
         session.write(run, progress=False)
     opened = runs.load(run.path)
     assert all(np.isfinite(weight).all() for weight in opened.vae.get_weights())
@@ -39,17 +45,17 @@ def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, tmp
     assert run.metrics["elbo"] > -100
 
 
-def test_ctrl_c_during_the_evaluation_keeps_the_training(session, tmp_path):
-    session.fit(verbose=0)
+def test_ctrl_c_during_the_evaluation_keeps_the_training(session, training):
+    session.fit(0, training)
     session.data.test = _interrupted(session.data.test)
-    with runs.create(tmp_path / "run", session.config) as run:
+    with runs.create(training.path, session.config) as run:
         session.write(run, progress=False)
     assert session.interrupted and runs.load(run.path).config["training"]["interrupted"]
     assert runs.load(run.path).config["training"]["epochs_done"] == 3
     assert runs.load(run.path).vae.latent_dim == 2
 
 
-def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, tmp_path, monkeypatch):
+def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, training, monkeypatch):
     build = parts.build_finish
 
     def pressed(*arguments):
@@ -58,24 +64,24 @@ def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, tmp_path, monkey
 
     session._options["finish_epochs"] = 2
     monkeypatch.setattr(parts, "build_finish", pressed)
-    session.fit(verbose=0)
+    session.fit(0, training)
     session.check_learnt()
-    with runs.create(tmp_path / "run", session.config) as run:
+    with runs.create(training.path, session.config) as run:
         session.write(run, progress=False)
     training = runs.load(run.path).config["training"]
     assert training["interrupted"] and training["epochs_done"] == 3
 
 
-class _PressedAtTheEnd(keras.callbacks.History):
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
-        if epoch == 2:
+def test_ctrl_c_at_the_end_of_the_last_epoch_is_heard(session, training, monkeypatch):
+    write = runs.write_history
+
+    def pressed(path, history):
+        write(path, history)
+        if len(history["loss"]) == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-
-def test_ctrl_c_at_the_end_of_the_last_epoch_is_heard(session):
-    session._history = _PressedAtTheEnd()
-    session.fit(verbose=0)
+    monkeypatch.setattr(runs, "write_history", pressed)
+    session.fit(0, training)
     assert session.interrupted and session.epochs_done == 3
 
 

@@ -58,6 +58,17 @@ def test_set_epoch_repeats_an_epoch_and_ignores_batch_size():
     assert ids(load(shuffle_seed=1).train) != epochs[0]
 
 
+def test_an_epoch_can_be_gone_on_with_in_its_midst():
+    data, other = load(batch_size=7), load(batch_size=7)
+    data.set_epoch(2)
+    epochs = [ids(data.train) for _ in range(2)]
+    within = other.train.within_epochs()
+    other.set_epoch(2, first_batch=3)
+    assert [ids(within), ids(within)] == [epochs[0][21:], epochs[1]]
+    other.set_epoch(2, first_batch=6)
+    assert list(within) == [] and len(within) == len(data.train) == 6
+
+
 def test_global_seed_does_not_change_the_order():
     data = load()
     first = ids(data.train)

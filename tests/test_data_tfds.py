@@ -100,6 +100,14 @@ def test_streamed_order_is_a_function_of_seed_and_epoch(data_dir):
     assert np.mean(steps) > 15
 
 
+def test_a_streamed_epoch_can_be_gone_on_with_in_its_midst(data_dir):
+    data = load(data_dir, cache=False, batch_size=8, binarize="dynamic", labels=False)
+    data.set_epoch(1)
+    whole = np.concatenate(list(data.train))
+    data.set_epoch(1, first_batch=4)
+    np.testing.assert_array_equal(np.concatenate(list(data.train.within_epochs())), whole[32:])
+
+
 def test_streamed_order_within_one_file_changes_with_the_epoch(data_dir):
     data = load(data_dir, cache=False, validation_fraction=0.7)
     epochs = [numbers(data.train) for _ in range(3)]

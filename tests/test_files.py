@@ -51,15 +51,6 @@ def test_a_folder_that_cannot_be_published_leaves_the_old_one(tmp_path):
     assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["run"]
 
 
-def test_a_free_name_is_the_next_that_nobody_has(tmp_path):
-    path = tmp_path / "run"
-    assert files.free_name(path) == path
-    for name in ("run", "run-2"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").touch()
-    assert files.free_name(path) == tmp_path / "run-3"
-
-
 def test_errors_of_the_system_name_the_final_path(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"file/a\.txt") as caught:

@@ -149,3 +149,11 @@ def test_regularisation_of_the_networks_is_added_to_the_gradient(x):
         steps.append(layers[2].kernel.numpy())
     expected = -RATE * 2 * 0.3 * initial_weights(2)[2][0]
     np.testing.assert_allclose(steps[1] - steps[0], expected, atol=1e-6)
+
+
+def test_data_of_unknown_length_make_as_many_steps_as_they_have_batches(make_vae, images):
+    objective = kv.objectives.ELBO(beta=kv.schedules.LinearWarmup(steps=4))
+    vae = make_vae(objective=objective)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(8).filter(lambda x: True)
+    vae.fit(batches, epochs=1, verbose=0)
+    assert int(vae.step) == int(objective.step) == int(vae.optimizer.iterations) == 5

@@ -16,7 +16,9 @@ class ImageData:
     """Datasets of images for training, validation and test; made by `keras_vae.data.load`.
 
     Each new iterator over `train` is one epoch: the first epoch 0, the next epoch 1, and so on.
-    `set_epoch(k)`, which `train.set_epoch` also calls, makes the next iterator epoch k.
+    `set_epoch(k)`, which `train.set_epoch` also calls, makes the next iterator epoch k, and
+    `set_epoch(k, first_batch=i)` what is left of it after i batches, which is for the datasets
+    that `train.within_epochs()` gives.
     Validation and test are the same each time, in a fixed order.
 
     Args:
@@ -55,10 +57,11 @@ class ImageData:
         )
         self.is_binary = binarize != "none" or all(part.is_binary for part in parts.values())
         self._train_part = parts["train"]
-        self._next_epoch = 0
+        self._next_epoch, self._first_batch = 0, 0
         self.train = self._train_dataset()
         # Dataset objects outlive what made them: whoever holds `train` can still set its epoch.
         self.train.set_epoch = self.set_epoch
+        self.train.within_epochs = lambda: self._train_dataset(whole_epochs=False)
         self.validation, self.test = (
             self._evaluation_dataset(parts[part], part) if part in parts else None
             for part in ("validation", "test")
@@ -76,26 +79,28 @@ class ImageData:
         """The epoch that the next iterator over `train` will be."""
         return self._next_epoch
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch, first_batch=0):
         """Make the next iterator over `train` the given epoch.
 
         Args:
             epoch: int >= 0.
+            first_batch: int >= 0, the batch that it begins with, to go on in the midst of an epoch.
 
         Raises:
-            ValueError: if `epoch` is not an integer >= 0.
+            ValueError: if one of them is not an integer >= 0.
         """
         self._next_epoch = checks.integer("epoch", epoch, 0)
+        self._first_batch = checks.integer("first_batch", first_batch, 0)
 
     @contextlib.contextmanager
     def at_first_epoch(self):
         """Let `train` begin with epoch 0 within the context, and where it stood after it."""
-        epoch = self._next_epoch
+        place = self._next_epoch, self._first_batch
         self.set_epoch(0)
         try:
             yield
         finally:
-            self.set_epoch(epoch)
+            self.set_epoch(*place)
 
     @functools.cached_property
     def mean(self):
@@ -114,26 +119,25 @@ class ImageData:
         return (total / images).astype(np.float32)
 
     def _take_epoch(self):
-        epoch = self._next_epoch
-        self._next_epoch = epoch + 1
-        return np.int64(epoch)
+        place = np.array([self._next_epoch, self._first_batch], np.int64)
+        self._next_epoch, self._first_batch = self._next_epoch + 1, 0
+        return place
 
-    def _train_dataset(self):
+    def _train_dataset(self, whole_epochs=True):
         # A Python counter, unlike a variable, belongs to no device and no distribution strategy.
         # It is read when an iterator is asked for its first batch, once for each iterator.
         epochs = tf.data.Dataset.from_tensors(0).map(
-            lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), ())
+            lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), (2,))
         )
-        return self._build(
-            self._train_part, epochs, "train", pipeline.key(self.shuffle_seed, "order")
-        )
+        order_key = pipeline.key(self.shuffle_seed, "order")
+        return self._build(self._train_part, epochs, "train", order_key, whole_epochs)
 
     def _evaluation_dataset(self, part, name):
         with tf.device("CPU:0"):
-            epochs = tf.data.Dataset.from_tensors(tf.constant(0, tf.int64))
+            epochs = tf.data.Dataset.from_tensors(tf.constant([0, 0], tf.int64))
         return self._build(part, epochs, name)
 
-    def _build(self, part, epochs, name, order_key=None):
+    def _build(self, part, epochs, name, order_key=None, whole_epochs=True):
         return pipeline.build(
             part,
             epochs,
@@ -142,4 +146,5 @@ class ImageData:
             labels=self.labels,
             draw_key=pipeline.key(self.shuffle_seed, f"binarize {name}"),
             order_key=order_key,
+            whole_epochs=whole_epochs,
         )

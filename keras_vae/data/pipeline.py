@@ -77,7 +77,7 @@ class Rows:
         """Return a dataset of (epoch, start, stored images, labels), batch by batch.
 
         Args:
-            epochs: dataset of int64 scalars.
+            epochs: dataset of int64 pairs, an epoch and the batch that it begins with.
             batch_size: int.
             order_key: int that seeds the order together with the epoch, or None to keep it.
         """
@@ -85,9 +85,10 @@ class Rows:
             indices = tf.constant(self.indices)
             labels = None if self.store.labels is None else tf.constant(self.store.labels)
 
-        def index_batches(epoch):
+        def index_batches(place):
+            epoch, first = place[0], place[1]
             order = indices if order_key is None else shuffle(indices, order_key, epoch)
-            starts = tf.data.Dataset.range(0, len(self), batch_size)
+            starts = tf.data.Dataset.range(first * batch_size, len(self), batch_size)
             return starts.map(lambda start: (epoch, start, order[start : start + batch_size]))
 
         def fetch(epoch, start, rows):
@@ -106,16 +107,19 @@ class Rows:
             yield self.store.read(chosen[start : start + 1024])
 
 
-def build(part, epochs, batch_size, *, binarize, labels, draw_key, order_key=None):
+def build(
+    part, epochs, batch_size, *, binarize, labels, draw_key, order_key=None, whole_epochs=True
+):
     """Return the dataset of float32 batches in [0, 1] of one part.
 
     Args:
         part: `Rows`, or another object with its methods.
-        epochs: dataset of one int64 scalar, the epoch.
+        epochs: dataset of one int64 pair, the epoch and the batch that it begins with.
         batch_size: int.
         binarize: "none", "threshold" or "dynamic".
         labels: bool, whether to yield (x, y) in place of x.
         draw_key, order_key: ints from `key`; no `order_key`, no shuffling.
+        whole_epochs: bool, whether each epoch begins with its first batch.
     """
 
     def finish(epoch, start, images, y):
@@ -132,11 +136,16 @@ def build(part, epochs, batch_size, *, binarize, labels, draw_key, order_key=Non
     dataset = part.batches(epochs, batch_size, order_key)
     dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
     steps = -(-len(part) // batch_size)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    if whole_epochs:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.prefetch(_PREFETCHED).with_options(options)
+    dataset = dataset.prefetch(_PREFETCHED).with_options(options)
+    if not whole_epochs:
+        # An epoch that is cut short would fail what TensorFlow asserts; Keras asks here.
+        dataset.cardinality = lambda: tf.constant(steps, tf.int64)
+    return dataset
 
 
 def shuffled_batches(x, batch_size, seed):

@@ -170,9 +170,10 @@ class StreamedPart:
     def batches(self, epochs, batch_size, order_key=None):
         """Return a dataset of (epoch, start, stored images, labels), batch by batch."""
 
-        def epoch_batches(epoch):
-            images = self._images(self._examples(epoch, order_key))
-            numbered = images.batch(batch_size).enumerate()
+        def epoch_batches(place):
+            epoch, first = place[0], place[1]
+            examples = self._examples(epoch, order_key).skip(first * batch_size)
+            numbered = self._images(examples).batch(batch_size).enumerate(first)
             return numbered.map(lambda i, batch: (epoch, i * batch_size, *batch))
 
         return epochs.flat_map(epoch_batches)

@@ -1,0 +1,159 @@
+"""The files from which a training goes on: written whole, found again, and checked."""
+
+import json
+import os
+import pathlib
+import warnings
+import zipfile
+import zlib
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_vae.checks import message
+from keras_vae.files import remove_partial, replacing_file
+
+FORMAT = "keras_vae checkpoint"
+FORMAT_VERSION = 1
+_PATTERN = "checkpoint-*.npz"
+_META = "meta"
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
+
+
+class Place(NamedTuple):
+    """Where a training stands.
+
+    Attributes:
+        epoch: int, the epoch that is under way.
+        batch: int, the batches of it that are done.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+
+
+def variables(model):
+    """Return all that training changes: weights, random states, trackers, the optimiser's."""
+    found = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def write(folder, place, model, meta, keep=2):
+    """Write a checkpoint, and remove the oldest ones once it is whole.
+
+    Args:
+        folder: `pathlib.Path`, made if need be.
+        place: `Place`.
+        model: `VAE`, compiled and built.
+        meta: dict of JSON values that go with it.
+        keep: int >= 1, how many are kept.
+
+    Returns:
+        Whether it was written: not where a weight is not finite.
+
+    Raises:
+        OSError: if it cannot be written. Then the earlier ones are as they were.
+    """
+    arrays = [_array(variable) for variable in variables(model)]
+    if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+        return False
+    meta = {
+        **meta,
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "place": place,
+        "parts": _parts(model),
+        "shapes": [array.shape for array in arrays],
+    }
+    path = folder / _PATTERN.replace("*", f"{place.epoch:06d}-{place.batch:09d}")
+    with replacing_file(path) as partial, open(partial, "wb") as file:
+        named = {f"{index:06d}": array for index, array in enumerate(arrays)}
+        np.savez(file, **named, **{_META: np.array(json.dumps(meta))})
+        file.flush()
+        os.fsync(file.fileno())
+    for old in _files(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return True
+
+
+def newest(folder):
+    """Return the last whole checkpoint of a folder: its `meta` and arrays, or None.
+
+    Damaged ones are passed over with a warning.
+
+    Raises:
+        ValueError: if it is of another version.
+    """
+    folder = pathlib.Path(folder)
+    remove_partial(folder)
+    for path in reversed(_files(folder)):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                meta = json.loads(str(file[_META]))
+                arrays = [file[name] for name in sorted(set(file.files) - {_META})]
+        except PermissionError:
+            raise
+        except _DAMAGE as error:
+            warnings.warn(
+                f"{path} is damaged ({type(error).__name__}); an earlier checkpoint is looked for.",
+                stacklevel=2,
+            )
+            continue
+        version = meta.get("format"), meta.get("format_version")
+        if version != (FORMAT, FORMAT_VERSION):
+            raise ValueError(
+                message(
+                    f"{path} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
+                    f"format {version[0]!r}, version {version[1]!r}",
+                    "Go on with the keras_vae that wrote it, or train anew in another folder.",
+                )
+            )
+        return meta, arrays
+    return None
+
+
+def assign(model, meta, arrays, folder):
+    """Give a model the state of a checkpoint.
+
+    Args:
+        model: `VAE`, compiled and built.
+        meta, arrays: what `newest` returned.
+        folder: what an error names.
+
+    Raises:
+        ValueError: if the checkpoint is that of another model; nothing is changed then.
+    """
+    targets = variables(model)
+    expected = [_parts(model), [list(variable.shape) for variable in targets]]
+    found = [meta["parts"], meta["shapes"]]
+    if expected != found:
+        differ = [
+            f"{name} {theirs!r} where the model has {ours!r}"
+            for (name, ours), theirs in zip(_parts(model).items(), meta["parts"].values())
+            if ours != theirs
+        ] or ["weights of other shapes or in another number"]
+        raise ValueError(
+            message(
+                f"The checkpoint in {folder} must be one of this model and optimiser",
+                f"one with {', '.join(differ)}",
+                "Build the model as it was, or train anew in another folder.",
+            )
+        )
+    for variable, array in zip(targets, arrays, strict=True):
+        variable.assign(array)
+
+
+def _array(variable):
+    array = keras.ops.convert_to_numpy(variable)
+    # NumPy's files know no bfloat16; float32 holds all of its values.
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+def _parts(model):
+    names = ("likelihood", "prior", "objective", "posterior", "optimizer")
+    return {name: type(getattr(model, name)).__name__ for name in names}
+
+
+def _files(folder):
+    return sorted(folder.glob(_PATTERN))

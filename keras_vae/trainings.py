@@ -1,0 +1,136 @@
+"""A training under way: the folder `training` of its run, from which it goes on."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+from keras_vae import runs
+from keras_vae.checks import message
+from keras_vae.files import final_path, recover, write_json
+
+OPTIONS = "options.json"
+FORMAT = "keras_vae training"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass
+class Training:
+    """A training of the run at `path`.
+
+    Attributes:
+        path: `pathlib.Path`, of the run.
+        options: dict of JSON values, what determines the training.
+        resumes: bool, whether it goes on.
+        overwrite: bool, whether it replaces the run at `path`.
+    """
+
+    path: pathlib.Path
+    options: dict
+    resumes: bool = False
+    overwrite: bool = False
+
+    @property
+    def folder(self):
+        return self.path / runs.TRAINING
+
+    def part(self, name):
+        """Return the folder for the checkpoints of one part of the training."""
+        return self.folder / name
+
+    @property
+    def is_saved(self):
+        """Whether there is a checkpoint."""
+        return any(self.folder.glob("*/checkpoint-*"))
+
+    def __enter__(self):
+        if not self.resumes:
+            # Another training may have begun there while this one read its data.
+            _check_new(self.path, self.overwrite)
+            if self.overwrite:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+            write_json(self.folder / OPTIONS, {**head, "options": self.options})
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        """Leave nothing of a training that failed before it saved anything."""
+        if kind is not None and not self.is_saved:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.path.is_dir() and not any(self.path.iterdir()):
+                self.path.rmdir()
+
+
+def find(path, options, given, overwrite=False, resume=False):
+    """Return the `Training` that is to be made at `path`, or None if its run is finished.
+
+    Args:
+        path: str or `pathlib.Path`, of the run.
+        options: dict of JSON values, those of a new training.
+        given: set of str, the options that the user gave, which must be as they were.
+        overwrite: bool, whether a run at `path` may be replaced.
+        resume: bool, whether to go on where there is something to go on from.
+
+    Raises:
+        ValueError: if `path` may not be written, or the options are not those it began with.
+    """
+    path = final_path(path)
+    recover(path)
+    record = path / runs.TRAINING / OPTIONS
+    if not resume:
+        _check_new(path, overwrite)
+        return Training(path, options, overwrite=overwrite)
+    if record.is_file():
+        return Training(path, _recorded(record, options, given), resumes=True)
+    if (path / runs.CONFIG).is_file():
+        return None
+    runs.check_target(path, overwrite=False)
+    return Training(path, options)
+
+
+def _check_new(path, overwrite):
+    if (path / runs.TRAINING / OPTIONS).is_file() and not overwrite:
+        raise ValueError(
+            message(
+                "--out must be a new name",
+                f"{path}, whose training is not finished",
+                "Go on with it by --resume, replace it by --overwrite, or choose another name.",
+            )
+        )
+    runs.check_target(path, overwrite)
+
+
+def _recorded(record, options, given):
+    """Return the options that the training began with; those that are given must be the same."""
+    try:
+        value = json.loads(record.read_text(encoding="utf-8"))
+        version, recorded = (value["format"], value["format_version"]), value["options"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            message(f"{record} must be what a training wrote", f"a damaged file ({error})", _ANEW)
+        ) from error
+    if version != (FORMAT, FORMAT_VERSION):
+        raise ValueError(
+            message(
+                f"{record} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
+                f"format {version[0]!r}, version {version[1]!r}",
+                f"Go on with the keras_vae that wrote it. {_ANEW}",
+            )
+        )
+    wanted = json.loads(json.dumps(options))
+    changed = sorted(name for name in given if wanted.get(name) != recorded.get(name))
+    if changed:
+        raise ValueError(
+            message(
+                "--resume goes on with the options that the training began with",
+                ", ".join(
+                    f"{name} {wanted.get(name)!r}, begun with {recorded.get(name)!r}"
+                    for name in changed
+                ),
+                f"Leave them out. {_ANEW}",
+            )
+        )
+    return recorded
+
+
+_ANEW = "To begin anew, give --overwrite in place of --resume, or another --out."
