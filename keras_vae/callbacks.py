@@ -141,6 +141,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, folder, every_steps=None, every_minutes=5.0, keep=2):
         super().__init__()
+        self.hears_executions = True
         self.folder = pathlib.Path(folder)
         if every_steps is not None:
             integer("every_steps", every_steps, 1)
@@ -281,3 +282,12 @@ def as_list(callbacks):
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def first_place(model, callbacks, x, initial_epoch):
+    """Return the `Place` to begin with: that of the last checkpoint, where there is one."""
+    first = Place(initial_epoch)
+    for callback in as_list(callbacks):
+        if isinstance(callback, Checkpoint):
+            first = callback.restore(model, x, first)
+    return first

@@ -14,7 +14,6 @@ import numpy as np
 from keras_vae import data, plotting
 from keras_vae.checks import integer, message
 from keras_vae.files import (
-    check_place,
     final_path,
     publish,
     replacing_file,
@@ -35,7 +34,7 @@ HISTORY_PICTURE = "history.png"
 CARD = "README.md"
 TRAINING = "training"
 
-_FILES = {
+FILES = {
     CONFIG,
     MODEL,
     HISTORY,
@@ -195,40 +194,6 @@ def load(path):
     return Run(path, config)
 
 
-def check_target(path, overwrite):
-    """Raise `ValueError` unless a run may be written to `path`."""
-    path = final_path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        check_place(path)
-        return
-    if not (path / CONFIG).is_file() and not (path / TRAINING).is_dir():
-        raise ValueError(
-            message(
-                "--out must be a new name or a run folder",
-                f"{path}, which exists and is no run folder",
-                "Choose another name with --out.",
-            )
-        )
-    if not overwrite:
-        raise ValueError(
-            message(
-                "--out must be a new name",
-                f"{path}, which exists",
-                "Replace it with --overwrite, or choose another name with --out.",
-            )
-        )
-    others = sorted({child.name for child in path.iterdir()} - _FILES)
-    if others:
-        raise ValueError(
-            message(
-                "--overwrite replaces a run folder that holds nothing but the run",
-                f"{path} with {', '.join(others)}",
-                "Move these away, or choose another name with --out.",
-            )
-        )
-    check_place(path)
-
-
 @contextlib.contextmanager
 def create(path, config):
     """Yield a `Run` in a temporary folder that gets the name `path` if all goes well.
@@ -248,7 +213,7 @@ def create(path, config):
         write_text(partial / CARD, model_card(path.name, run.config, run.metrics))
         there = {child.name for child in path.iterdir()} if path.is_dir() else set()
         # An interrupted training can be gone on with.
-        done = _FILES - ({TRAINING} if run.config["training"].get("interrupted") else set())
+        done = FILES - ({TRAINING} if run.config["training"].get("interrupted") else set())
         publish(partial, path, keep=there - done)
     run.path = path
 

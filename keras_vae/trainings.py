@@ -7,7 +7,7 @@ import shutil
 
 from keras_vae import runs
 from keras_vae.checks import message
-from keras_vae.files import final_path, recover, write_json
+from keras_vae.files import check_place, final_path, recover, write_json
 
 OPTIONS = "options.json"
 FORMAT = "keras_vae training"
@@ -84,7 +84,7 @@ def find(path, options, given, overwrite=False, resume=False):
         return Training(path, _recorded(record, options, given), resumes=True)
     if (path / runs.CONFIG).is_file():
         return None
-    runs.check_target(path, overwrite=False)
+    _check_target(path, overwrite=False)
     return Training(path, options)
 
 
@@ -97,7 +97,41 @@ def _check_new(path, overwrite):
                 "Go on with it by --resume, replace it by --overwrite, or choose another name.",
             )
         )
-    runs.check_target(path, overwrite)
+    _check_target(path, overwrite)
+
+
+def _check_target(path, overwrite):
+    """Raise `ValueError` unless a run may be written to `path`."""
+    path = final_path(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        check_place(path)
+        return
+    if not (path / runs.CONFIG).is_file() and not (path / runs.TRAINING).is_dir():
+        raise ValueError(
+            message(
+                "--out must be a new name or a run folder",
+                f"{path}, which exists and is no run folder",
+                "Choose another name with --out.",
+            )
+        )
+    if not overwrite:
+        raise ValueError(
+            message(
+                "--out must be a new name",
+                f"{path}, which exists",
+                "Replace it with --overwrite, or choose another name with --out.",
+            )
+        )
+    others = sorted({child.name for child in path.iterdir()} - runs.FILES)
+    if others:
+        raise ValueError(
+            message(
+                "--overwrite replaces a run folder that holds nothing but the run",
+                f"{path} with {', '.join(others)}",
+                "Move these away, or choose another name with --out.",
+            )
+        )
+    check_place(path)
 
 
 def _recorded(record, options, given):

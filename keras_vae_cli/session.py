@@ -185,6 +185,7 @@ class _Signals(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.interrupted = self.terminated = self.forced = False
+        self.hears_executions = True
 
     def interrupt(self, *_):
         self.forced = self.interrupted

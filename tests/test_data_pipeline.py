@@ -62,7 +62,7 @@ def test_an_epoch_can_be_gone_on_with_in_its_midst():
     data, other = load(batch_size=7), load(batch_size=7)
     data.set_epoch(2)
     epochs = [ids(data.train) for _ in range(2)]
-    within = other.train.within_epochs()
+    within = other.train.variant(whole_epochs=False)
     other.set_epoch(2, first_batch=3)
     assert [ids(within), ids(within)] == [epochs[0][21:], epochs[1]]
     other.set_epoch(2, first_batch=6)

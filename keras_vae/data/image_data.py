@@ -18,7 +18,7 @@ class ImageData:
     Each new iterator over `train` is one epoch: the first epoch 0, the next epoch 1, and so on.
     `set_epoch(k)`, which `train.set_epoch` also calls, makes the next iterator epoch k, and
     `set_epoch(k, first_batch=i)` what is left of it after i batches, which is for the datasets
-    that `train.within_epochs()` gives.
+    that `train.variant(whole_epochs=False)` gives.
     Validation and test are the same each time, in a fixed order.
 
     Args:
@@ -61,7 +61,9 @@ class ImageData:
         self.train = self._train_dataset()
         # Dataset objects outlive what made them: whoever holds `train` can still set its epoch.
         self.train.set_epoch = self.set_epoch
-        self.train.within_epochs = lambda: self._train_dataset(whole_epochs=False)
+        self.train.variant, self.train.fetch = self._train_dataset, self._fetch
+        self.train.num_rows, self.train.batch_size = self.num_train, batch_size
+        self.train.in_memory = getattr(getattr(self._train_part, "store", None), "in_memory", False)
         self.validation, self.test = (
             self._evaluation_dataset(parts[part], part) if part in parts else None
             for part in ("validation", "test")
@@ -123,28 +125,37 @@ class ImageData:
         self._next_epoch, self._first_batch = self._next_epoch + 1, 0
         return place
 
-    def _train_dataset(self, whole_epochs=True):
+    def _train_dataset(self, **form):
+        """Return a dataset of epochs, whose form is a keyword argument of `pipeline.build`."""
         # A Python counter, unlike a variable, belongs to no device and no distribution strategy.
         # It is read when an iterator is asked for its first batch, once for each iterator.
         epochs = tf.data.Dataset.from_tensors(0).map(
             lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), (2,))
         )
-        order_key = pipeline.key(self.shuffle_seed, "order")
-        return self._build(self._train_part, epochs, "train", order_key, whole_epochs)
+        return pipeline.build(
+            self._train_part,
+            epochs,
+            self.batch_size,
+            self._finisher(self._train_part, "train"),
+            order_key=pipeline.key(self.shuffle_seed, "order"),
+            **form,
+        )
+
+    def _fetch(self):
+        """Return the function from `pipeline.Places` to a batch, for a step that fetches itself."""
+        fetch = self._train_part.fetcher(on_device=True)
+        finish = self._finisher(self._train_part, "train")
+        return lambda places: finish(*fetch(places))
 
     def _evaluation_dataset(self, part, name):
         with tf.device("CPU:0"):
             epochs = tf.data.Dataset.from_tensors(tf.constant([0, 0], tf.int64))
-        return self._build(part, epochs, name)
+        return pipeline.build(part, epochs, self.batch_size, self._finisher(part, name))
 
-    def _build(self, part, epochs, name, order_key=None, whole_epochs=True):
-        return pipeline.build(
+    def _finisher(self, part, name):
+        return pipeline.finisher(
             part,
-            epochs,
-            self.batch_size,
             binarize=self.binarize,
             labels=self.labels,
             draw_key=pipeline.key(self.shuffle_seed, f"binarize {name}"),
-            order_key=order_key,
-            whole_epochs=whole_epochs,
         )

@@ -7,6 +7,7 @@ a restart of the process changes them.
 
 import os
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,38 @@ _PER_COUNTER = 4
 # Batches that are made ahead of the step that takes them.
 _PREFETCHED = 4
 _PARALLEL = max(2, os.cpu_count() or 1)
+
+
+class Places(NamedTuple):
+    """Which images a batch is of, to be fetched by the step that takes it.
+
+    Attributes:
+        epoch: int64 scalar tensor.
+        start: int64 scalar tensor, the position of the first image in the epoch.
+        rows: int64 tensor `(B,)`, the rows of the store.
+    """
+
+    epoch: object
+    start: object
+    rows: object
+
+
+class Block(NamedTuple):
+    """Which images several batches are of.
+
+    Attributes:
+        epoch: int64 scalar tensor.
+        start: int64 scalar tensor, the position of the first image in the epoch.
+        rows: int64 tensor `(steps, B)`, the rows of the store for each whole batch.
+        count: int64 scalar tensor, how many of these batches there are; the others are padding.
+        rest: int64 tensor `(R,)`, the rows of a last and smaller batch, R = 0 where there is none.
+    """
+
+    epoch: object
+    start: object
+    rows: object
+    count: object
+    rest: object
 
 
 def key(seed, purpose):
@@ -74,30 +107,69 @@ class Rows:
         return len(self.indices)
 
     def batches(self, epochs, batch_size, order_key=None):
-        """Return a dataset of (epoch, start, stored images, labels), batch by batch.
+        """Return a dataset of (epoch, start, stored images, labels), batch by batch."""
+        places = self.places(epochs, batch_size, order_key)
+        return places.map(self.fetcher(), num_parallel_calls=_PARALLEL, deterministic=True)
+
+    def places(self, epochs, batch_size, order_key=None):
+        """Return a dataset of the `Places` of each batch, see `blocks`."""
+
+        def place(epoch, start, order):
+            return Places(epoch, start, order[start : start + batch_size])
+
+        return self._in_order(epochs, batch_size, order_key, place)
+
+    def blocks(self, epochs, batch_size, order_key=None, steps=1):
+        """Return a dataset of the `Block` of each `steps` batches.
 
         Args:
             epochs: dataset of int64 pairs, an epoch and the batch that it begins with.
             batch_size: int.
             order_key: int that seeds the order together with the epoch, or None to keep it.
+            steps: int >= 1.
         """
+        whole = len(self) // batch_size
+
+        def block(epoch, start, order):
+            count = tf.clip_by_value(whole - start // batch_size, 0, steps)
+            end = start + count * batch_size
+            rows = tf.reshape(order[start:end], (-1, batch_size))
+            rows = tf.pad(rows, [[0, steps - count], [0, 0]])
+            # After the last whole batch, if this block has room for one more.
+            rest = order[end : end + batch_size * tf.cast(count < steps, tf.int64)]
+            return Block(epoch, start, tf.ensure_shape(rows, (steps, batch_size)), count, rest)
+
+        return self._in_order(epochs, batch_size, order_key, block, steps)
+
+    def _in_order(self, epochs, batch_size, order_key, take, steps=1):
+        """Return a dataset of `take(epoch, start, order)` for every `steps` batches."""
         with tf.device("CPU:0"):
             indices = tf.constant(self.indices)
-            labels = None if self.store.labels is None else tf.constant(self.store.labels)
 
-        def index_batches(place):
+        def epoch_of(place):
             epoch, first = place[0], place[1]
             order = indices if order_key is None else shuffle(indices, order_key, epoch)
-            starts = tf.data.Dataset.range(first * batch_size, len(self), batch_size)
-            return starts.map(lambda start: (epoch, start, order[start : start + batch_size]))
+            starts = tf.data.Dataset.range(first * batch_size, len(self), steps * batch_size)
+            return starts.map(lambda start: take(epoch, start, order))
 
-        def fetch(epoch, start, rows):
+        return epochs.flat_map(epoch_of)
+
+    def fetcher(self, on_device=False):
+        """Return the function from `Places` to (epoch, start, stored images, labels).
+
+        Args:
+            on_device: bool, whether images in memory are held by the device that trains.
+        """
+        with tf.device("CPU:0"):
+            labels = None if self.store.labels is None else tf.constant(self.store.labels)
+        store = self.store.on_device() if on_device else self.store
+
+        def fetch(places):
+            rows = places.rows
             y = tf.zeros_like(rows, tf.int32) if labels is None else tf.gather(labels, rows)
-            return epoch, start, self.store.fetch(rows), y
+            return places.epoch, places.start, store.fetch(rows), y
 
-        return epochs.flat_map(index_batches).map(
-            fetch, num_parallel_calls=_PARALLEL, deterministic=True
-        )
+        return fetch
 
     def sample(self, limit):
         """Yield stored images in chunks: all if they are in memory, else about `limit` of them."""
@@ -107,19 +179,14 @@ class Rows:
             yield self.store.read(chosen[start : start + 1024])
 
 
-def build(
-    part, epochs, batch_size, *, binarize, labels, draw_key, order_key=None, whole_epochs=True
-):
-    """Return the dataset of float32 batches in [0, 1] of one part.
+def finisher(part, *, binarize, labels, draw_key):
+    """Return the function from (epoch, start, stored images, labels) to a batch.
 
     Args:
         part: `Rows`, or another object with its methods.
-        epochs: dataset of one int64 pair, the epoch and the batch that it begins with.
-        batch_size: int.
         binarize: "none", "threshold" or "dynamic".
-        labels: bool, whether to yield (x, y) in place of x.
-        draw_key, order_key: ints from `key`; no `order_key`, no shuffling.
-        whole_epochs: bool, whether each epoch begins with its first batch.
+        labels: bool, whether a batch is (x, y) in place of x.
+        draw_key: int from `key`.
     """
 
     def finish(epoch, start, images, y):
@@ -133,17 +200,50 @@ def build(
             x = tf.cast(uniforms(draw_key, epoch, start, shape) < x, tf.float32)
         return (x, y) if labels else x
 
-    dataset = part.batches(epochs, batch_size, order_key)
-    dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
+    return finish
+
+
+def build(
+    part,
+    epochs,
+    batch_size,
+    finish,
+    *,
+    order_key=None,
+    whole_epochs=True,
+    places_alone=False,
+    block_steps=None,
+):
+    """Return the dataset of float32 batches in [0, 1] of one part.
+
+    Args:
+        part: `Rows`, or another object with its methods.
+        epochs: dataset of one int64 pair, the epoch and the batch that it begins with.
+        batch_size: int.
+        finish: function, from `finisher`.
+        order_key: int from `key`, or None for no shuffling.
+        whole_epochs: bool, whether each epoch begins with its first batch.
+        places_alone: bool, whether batches are `Places`, to be fetched and finished later.
+        block_steps: int or None; with it the dataset is of `Block`s of so many batches, and still
+            tells Keras how many batches there are.
+    """
+    if block_steps:
+        dataset = part.blocks(epochs, batch_size, order_key, block_steps)
+    elif places_alone:
+        dataset = part.places(epochs, batch_size, order_key)
+    else:
+        dataset = part.batches(epochs, batch_size, order_key)
+        dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
     steps = -(-len(part) // batch_size)
-    if whole_epochs:
+    counts_itself = whole_epochs and not block_steps
+    if counts_itself:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.
     options = tf.data.Options()
     options.autotune.enabled = False
     dataset = dataset.prefetch(_PREFETCHED).with_options(options)
-    if not whole_epochs:
-        # An epoch that is cut short would fail what TensorFlow asserts; Keras asks here.
+    if not counts_itself:
+        # TensorFlow asserts that each element is one of the batches; Keras asks here.
         dataset.cardinality = lambda: tf.constant(steps, tf.int64)
     return dataset
 

@@ -1,5 +1,6 @@
 """Images that can be read by row number, in memory or from where they are kept."""
 
+import copy
 import math
 
 import numpy as np
@@ -30,6 +31,12 @@ class MemoryStore:
 
     def __len__(self):
         return int(self.images.shape[0])
+
+    def on_device(self):
+        """Return the store with its images on the device that TensorFlow takes by itself."""
+        store = copy.copy(self)
+        store.images = tf.identity(self.images)
+        return store
 
     def read(self, indices):
         """Return the stored pixels of some rows as a NumPy array."""

@@ -8,11 +8,13 @@ import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
-from keras_vae.callbacks import Checkpoint, as_list, complete
-from keras_vae.checkpoints import Place
+from keras_vae.callbacks import as_list, complete, first_place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
-from keras_vae.shapes import check_event, check_sample_weight
+from keras_vae.data.pipeline import Places
+from keras_vae.shapes import check_event
+from keras_vae.training import compiled_loop, execution
+from keras_vae.training.step_parts import Gate, arrange, place_in_global_batch, weigh
 
 
 class TrainableModel(keras.Model):
@@ -35,6 +37,7 @@ class TrainableModel(keras.Model):
         noise_seed = random.fresh_seed() if seed is None else self.seed
         # As a signed word, which TensorFlow's constants are.
         self._noise_seed = (noise_seed + 2**63) % 2**64 - 2**63
+        self._step_data = execution.StepData()
         self._call_noise = keras.random.SeedGenerator(self._noise_seed % 2**31)
         # Not the optimiser's count, which stands still while gradients accumulate.
         self.step = self.add_weight(
@@ -74,15 +77,25 @@ class TrainableModel(keras.Model):
             log_weights = self.terms(x, noise).log_weights
         return log_weights, tape.gradient(log_weights, noise)
 
-    def compile(self, optimizer="adam", loss=None, *, jit_compile="auto", **kwargs):
+    def compile(
+        self,
+        optimizer="adam",
+        loss=None,
+        *,
+        jit_compile="auto",
+        steps_per_execution="auto",
+        **kwargs,
+    ):
         """Configure training as `keras.Model.compile` does, but for losses and metrics.
 
         Args:
             optimizer: str or `keras.optimizers.Optimizer`.
             loss: must be None, as `metrics` and their weights: likelihood, prior and objective
                 are the loss.
-            jit_compile: bool or "auto", which means XLA on accelerators only: on a CPU it was
-                measured to be slower for convolutions.
+            jit_compile: bool or "auto", which means XLA where it was measured to be faster: on
+                accelerators, and in long trainings of dense networks.
+            steps_per_execution: int >= 1 or "auto": as many as take a quarter of a second, and one
+                where a callback wants to hear of every batch.
             **kwargs: Keras's own.
 
         Raises:
@@ -99,15 +112,14 @@ class TrainableModel(keras.Model):
                         'Choose them in the constructor, such as VAE(..., likelihood="gaussian").',
                     )
                 )
-        self._jit_compile_argument = jit_compile
-        if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
-            jit_compile = False
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._asked = {"jit_compile": jit_compile, "steps_per_execution": steps_per_execution}
+        known = {name: value for name, value in self._asked.items() if value != "auto"}
+        super().compile(optimizer=optimizer, **{"jit_compile": False, **known}, **kwargs)
 
     def get_compile_config(self):
         # What was asked for: what "auto" came to depends on the machine.
         config = super().get_compile_config()
-        return config and {**config, "jit_compile": self._jit_compile_argument}
+        return config and {**config, **self._asked}
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -121,7 +133,7 @@ class TrainableModel(keras.Model):
         Raises:
             ValueError: if values of x, of any batch, lie outside the likelihood's support.
         """
-        x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
+        x, y, kwargs["sample_weight"] = arrange(x, y, kwargs.get("sample_weight"))
         checker = Checker(self.likelihood.check_values)
         x = self._prepare_for(x, checker)
         if kwargs.get("validation_data") is not None:
@@ -130,11 +142,11 @@ class TrainableModel(keras.Model):
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
-        first = self._first_place(callbacks, x, Place(kwargs.pop("initial_epoch", 0)))
+        first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0))
         first = first._replace(epoch=min(first.epoch, epochs))
+        execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks))
         callbacks = complete(callbacks, x, first)
-        if first.batch:
-            x = x.within_epochs()
+        x = self._step_data.prepare(self, x, first)
         with checker.raising(), warnings.catch_warnings():
             if first.batch:
                 warnings.filterwarnings("ignore", "Your input ran out of data")
@@ -151,7 +163,7 @@ class TrainableModel(keras.Model):
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
-        x, y, kwargs["sample_weight"] = _arrange(x, y, kwargs.get("sample_weight"))
+        x, y, kwargs["sample_weight"] = arrange(x, y, kwargs.get("sample_weight"))
         checker = Checker(self.likelihood.check_values)
         if not kwargs.get("_use_cached_eval_dataset"):
             # What `fit` validates with, it looks at itself.
@@ -162,17 +174,26 @@ class TrainableModel(keras.Model):
     def train_step(self, data):
         # Where the data have run out, what does not need them would be done nevertheless.
         with tf.control_dependencies(keras.tree.flatten(data)[:1]):
-            return self._train_step(data)
+            if isinstance(data, Places):
+                data = self._step_data.fetch(data)
+            return self.train_on(data)
 
-    def _train_step(self, data):
+    def training_noise(self, step, rows):
+        """Return the standard normal draws `(rows, K, D)` of a step: of (seed, step, row) alone."""
+        seed = tf.stack([tf.constant(self._noise_seed, tf.int64), step])
+        shape = (rows, self.objective.num_samples, self.latent_dim)
+        return tf.random.stateless_normal(shape, seed=seed, alg="philox")
+
+    def train_on(self, data, noise=None):
+        """Take a training step; `noise` is that of `training_noise`, by default of this step."""
         x, sample_weight = self._unpack(data)
         rows = ops.shape(x)[0]
-        first, total = _place_in_global_batch(rows)
+        first, total = place_in_global_batch(rows)
         with tf.GradientTape() as tape:
-            terms = self._training_terms(x, first, rows, total)
+            terms = self._training_terms(x, first, rows, total, noise)
             report = self.objective.report()
             loss, extra = self.objective.with_extra(terms, training=True)
-            per_example = self._weigh(loss, sample_weight)
+            per_example = weigh(loss, sample_weight, self.losses)
             # Replicas add up their gradients, and may hold different numbers of rows.
             loss = ops.sum(per_example) / ops.cast(total, "float32")
             loss = self.optimizer.scale_loss(loss)
@@ -188,21 +209,25 @@ class TrainableModel(keras.Model):
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             seen = context.all_reduce(tf.distribute.ReduceOp.SUM, seen)
-        first, _ = _place_in_global_batch(ops.shape(x)[0])
+        first, _ = place_in_global_batch(ops.shape(x)[0])
         first += ops.cast(seen, "int32")
         rows = first + ops.arange(ops.shape(x)[0], dtype="int32")
         seeds = random.row_seeds_at(self._noise_seed, rows)
         samples = ops.arange(self.objective.num_samples, dtype="int32")
         terms = self.terms(x, random.normals(seeds, self.latent_dim, samples))
         loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
-        return self._update_trackers(self._weigh(loss, sample_weight), terms, extra)
+        return self._update_trackers(weigh(loss, sample_weight, self.losses), terms, extra)
 
-    def _first_place(self, callbacks, x, first):
-        """Return the place to begin with: that of the last checkpoint, where there is one."""
-        for callback in as_list(callbacks):
-            if isinstance(callback, Checkpoint):
-                first = callback.restore(self, x, first)
-        return first
+    def make_train_function(self, force=False):
+        if not self._step_data.block_steps:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = compiled_loop.train_function(self, self._step_data.fetch)
+
+    def training_logs(self):
+        """Return what a step logs: means of the epoch so far, and the values of schedules."""
+        means = {tracker.name: tracker.result() for tracker in self._trackers}
+        return {**means, **self.objective.report()}
 
     def _prepare_for(self, x, checker):
         """Build for the data, check them, and return them."""
@@ -222,27 +247,19 @@ class TrainableModel(keras.Model):
         check_event(x.shape, self.event_shape)
         return ops.cast(x, "float32"), sample_weight
 
-    def _weigh(self, per_example, sample_weight):
-        """Return the loss of each example: weighted, with what regularises the networks."""
-        if sample_weight is not None:
-            check_sample_weight(sample_weight.shape)
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), per_example.dtype)
-            per_example = per_example * weight
-        return per_example + sum(ops.sum(ops.cast(loss, "float32")) for loss in self.losses)
-
-    def _training_terms(self, x, first, rows, total):
+    def _training_terms(self, x, first, rows, total, noise=None):
         """Return the terms of a step: all draws depend on (seed, step, row of the batch) alone."""
-        seed = tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value])
-        shape = (total, self.objective.num_samples, self.latent_dim)
-        noise = tf.random.stateless_normal(shape, seed=seed, alg="philox")
+        if noise is None:
+            noise = self.training_noise(self.step.value, total)
         noise = tf.transpose(noise[first : first + rows], (1, 0, 2))
         if self.objective.weighs_latent_gradient:
-            gate = _Gate()
+            gate = Gate()
             terms = self.terms(x, noise, training=True, gate=gate)
             gate.weight = self.objective.latent_gradient_weight(terms)
         else:
             terms = self.terms(x, noise, training=True)
         if self.objective.wants_prior_draws:
+            seed = tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value])
             seeds = tf.random.stateless_uniform(
                 (total,), seed=seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
             )
@@ -260,40 +277,3 @@ class TrainableModel(keras.Model):
         for tracker, value in zip(self._trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self._trackers}
-
-
-class _Gate:
-    """An identity whose gradient is multiplied by `weight`.
-
-    The weight is a function of what comes after the identity, so that it is given later, before
-    the gradient is asked for.
-    """
-
-    weight = None
-
-    def __call__(self, z):
-        @tf.custom_gradient
-        def identity(value):
-            return tf.identity(value), lambda upstream: upstream * self.weight[..., None]
-
-        return identity(z)
-
-
-def _place_in_global_batch(rows):
-    """Return where a replica's rows begin in the global batch, and how many rows that has."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return 0, rows
-    sizes = context.all_gather(tf.reshape(rows, (1,)), axis=0)
-    return tf.reduce_sum(sizes[: context.replica_id_in_sync_group]), tf.reduce_sum(sizes)
-
-
-def _arrange(x, y, sample_weight):
-    """Return x, y and weights from what `fit` takes, so that Keras drops none of them."""
-    if isinstance(x, tuple) and y is None:
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(x)
-        sample_weight = weight if sample_weight is None else sample_weight
-    if y is None:
-        # Keras forgets the weights of data without y, which is ignored here.
-        y = sample_weight
-    return x, y, sample_weight

@@ -1,0 +1,75 @@
+"""pythae's own trainer and VAE, with the same networks."""
+
+import logging
+import tempfile
+
+import torch
+from protocol import Rounds
+from pythae.data.datasets import BaseDataset
+from pythae.models import VAE, VAEConfig
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
+from pythae.trainers import BaseTrainer, BaseTrainerConfig
+from torch_networks import build
+
+
+class Encoder(BaseEncoder):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        mean, log_var = self.network(x).chunk(2, dim=1)
+        return ModelOutput(embedding=mean, log_covariance=log_var)
+
+
+class Decoder(BaseDecoder):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, z):
+        return ModelOutput(reconstruction=torch.sigmoid(self.network(z)))
+
+
+class Asked(BaseTrainer):
+    """Let each epoch begin when it is asked for."""
+
+    rounds = None
+
+    def train_step(self, epoch):
+        if epoch > 1:
+            self.rounds.begin()
+        loss = super().train_step(epoch)
+        if epoch > 1:
+            self.rounds.end(loss)
+        else:
+            self.rounds.first_step_is_done()
+        return loss
+
+
+def main():
+    rounds = Rounds()
+    logging.disable(logging.CRITICAL)
+    x = torch.from_numpy(rounds.images()).permute(0, 3, 1, 2).contiguous().float() / 255
+    encoder, decoder = build(rounds.shape, x.permute(0, 2, 3, 1).shape[1:])
+    config = VAEConfig(
+        input_dim=tuple(x.shape[1:]), latent_dim=rounds.shape.latent_dim, reconstruction_loss="bce"
+    )
+    model = VAE(config, encoder=Encoder(encoder), decoder=Decoder(decoder))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = BaseTrainerConfig(
+            output_dir=folder,
+            num_epochs=rounds.epochs + 1,
+            learning_rate=1e-3,
+            per_device_train_batch_size=rounds.shape.batch_size,
+            optimizer_params={"eps": 1e-7},
+            no_cuda=True,
+        )
+        trainer = Asked(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings)
+        trainer.rounds = rounds
+        trainer.train()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""How a step is run: how many in one execution, by XLA or not, and with data of its own."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import random
+from keras_vae.priors import StandardNormal
+
+# Between two executions callbacks and signals are heard, and the bar moves.
+_EXECUTION_SECONDS = 0.25
+_MOST_STEPS = 64
+# The data of an execution may be in memory at once.
+_MOST_BYTES = 1 << 25
+# A shorter training is over before this would pay.
+_MANY_STEPS = 100
+# XLA takes seconds to compile, and saves a millisecond or two a step.
+_XLA_STEPS = 2000
+_DENSE = (
+    keras.layers.InputLayer,
+    keras.layers.Dense,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Activation,
+    keras.layers.Multiply,
+    keras.layers.Dropout,
+)
+_BATCH_HOOKS = (
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_batch_begin",
+    "on_batch_end",
+)
+
+
+def choose(model, asked, x, batch_size, epochs, callbacks):
+    """Give a compiled model what `compile` left open, for a training that is about to begin.
+
+    Args:
+        model: `VAE`, built.
+        asked: dict of `jit_compile` and `steps_per_execution`, as `compile` got them.
+        x, batch_size, epochs: as `fit` takes them.
+        callbacks: list of the user's callbacks.
+    """
+    rows = getattr(x, "num_rows", len(x) if isinstance(x, np.ndarray) else 0)
+    batch_size = getattr(x, "batch_size", batch_size) or 32
+    steps = epochs * -(-rows // batch_size)
+    chosen = {}
+    if asked["jit_compile"] == "auto":
+        # Once compiled, it stays so.
+        chosen["jit_compile"] = model.jit_compile or _wants_xla(model, steps)
+    if asked["steps_per_execution"] == "auto":
+        worth = steps >= _MANY_STEPS and is_on_one_device(model)
+        chosen["steps_per_execution"] = (
+            _steps_per_execution(model, batch_size, callbacks) if worth else 1
+        )
+    for name, value in chosen.items():
+        if value != getattr(model, name):
+            setattr(model, name, value)
+            model.train_function = model.test_function = None
+
+
+def is_on_one_device(model):
+    """Return whether a step is traced as a graph for one device."""
+    return model.distribute_strategy.num_replicas_in_sync == 1 and not model.run_eagerly
+
+
+class StepData:
+    """Where the steps of a model take their data from: small sets live where they are computed.
+
+    Attributes:
+        fetch: function from `pipeline.Places` to a batch, of the data that the train function was
+            traced with; None for other data.
+        block_steps: int, or None where elements of the data are single batches.
+    """
+
+    def __init__(self):
+        self.fetch = self.block_steps = self._dataset = None
+
+    def prepare(self, model, x, first):
+        """Return the data that the steps of a training iterate over.
+
+        Args:
+            model: `VAE`, for which `choose` has chosen.
+            x: as `fit` takes it.
+            first: `Place` that the training begins with.
+        """
+        in_step = getattr(x, "in_memory", False) and is_on_one_device(model)
+        dataset = x if in_step else None
+        block_steps = model.steps_per_execution if in_step and model.jit_compile else None
+        if (dataset, block_steps) != (self._dataset, self.block_steps):
+            # It holds the images that it was traced with.
+            model.train_function = None
+            self._dataset, self.block_steps = dataset, block_steps
+            self.fetch = x.fetch() if in_step else None
+        if in_step or first.batch:
+            x = x.variant(
+                whole_epochs=not first.batch, places_alone=in_step, block_steps=block_steps
+            )
+        return x
+
+
+def _wants_xla(model, steps):
+    """Return whether XLA makes a training faster, by what was measured.
+
+    It does on accelerators, and on a CPU for dense networks where there are steps enough to make
+    up for its compilation; it slows convolutions down there.
+
+    Args:
+        model: `VAE`, built.
+        steps: int, of the whole training.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    plain = isinstance(model.prior, StandardNormal) and model.posterior.is_gaussian
+    plain &= not model.objective.wants_prior_draws
+    return steps >= _XLA_STEPS and plain and _is_dense(model.encoder) and _is_dense(model.decoder)
+
+
+def _steps_per_execution(model, batch_size, callbacks):
+    """Return how many steps to run in one execution, by the time that one may take.
+
+    Args:
+        model: `VAE`, built.
+        batch_size: int, or None if it is not known.
+        callbacks: list of the user's callbacks.
+    """
+    if any(_hears_batches(callback) for callback in callbacks):
+        return 1
+    x = np.zeros((batch_size or 32, *model.event_shape), "float32")
+    seconds = [_forward_seconds(model, x)]
+    if seconds[0] < _EXECUTION_SECONDS:
+        # The first one loads and allocates.
+        seconds.append(_forward_seconds(model, x))
+    most = min(_MOST_STEPS, _MOST_BYTES / x.nbytes)
+    return int(np.clip(_EXECUTION_SECONDS / min(seconds), 1, max(1, most)))
+
+
+def _forward_seconds(model, x):
+    noise = random.normals(random.row_seeds(0, len(x)), model.latent_dim)[None]
+    start = time.perf_counter()
+    model.terms(x, noise).log_px.numpy()
+    return time.perf_counter() - start
+
+
+def _hears_batches(callback):
+    """Return whether a callback wants to be called after every single step."""
+    if getattr(callback, "hears_executions", False):
+        return False
+    if isinstance(callback, (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)):
+        return callback.save_freq != "epoch"
+    if isinstance(callback, keras.callbacks.TerminateOnNaN):
+        return False
+    return any(
+        name in vars(callback)
+        or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
+        for name in _BATCH_HOOKS
+    )
+
+
+def _is_dense(network):
+    # A functional model, unlike a subclassed one, does no more than its layers.
+    if isinstance(network, keras.Sequential) or hasattr(network, "operations"):
+        return all(_is_dense(layer) for layer in network.layers)
+    return isinstance(network, _DENSE)

@@ -1,0 +1,181 @@
+"""However steps are run, they are the same steps."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import PlainEncoder
+
+import keras_vae as kv
+from keras_vae.training import execution
+
+PLAIN = {"jit_compile": False, "steps_per_execution": 1}
+
+
+class Steps(keras.callbacks.Callback):
+    """What a callback sees after each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append((batch, int(self.model.step), sorted(logs)))
+
+
+class Executions(Steps):
+    hears_executions = True
+
+
+def digits(batch_size=100, **options):
+    return kv.data.load("digits", batch_size=batch_size, binarize="dynamic", **options)
+
+
+def make_vae(network="mlp", **parts):
+    """A VAE on the digits whose objective has a schedule to log."""
+    encoder, decoder = (
+        getattr(kv.networks, f"{network}_{side}")((8, 8, 1), 3, seed=seed)
+        for side, seed in (("encoder", 0), ("decoder", 1))
+    )
+    objective = kv.objectives.ELBO(beta=kv.schedules.LinearWarmup(share=0.5))
+    return kv.VAE(encoder, decoder, **{"objective": objective, "seed": 2, **parts})
+
+
+def train(data, epochs=2, callbacks=(), vae=None, **options):
+    vae = vae or make_vae()
+    vae.compile(keras.optimizers.Adam(3e-3), **options)
+    history = vae.fit(
+        data.train,
+        validation_data=data.validation,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[*callbacks],
+    ).history
+    return vae, history
+
+
+def assert_same(one, other, tolerance=0.0):
+    """Compare pairs of a VAE and a history."""
+    assert list(one[1]) == list(other[1])
+    for name, values in one[1].items():
+        np.testing.assert_allclose(values, other[1][name], rtol=tolerance, atol=tolerance)
+    for mine, theirs in zip(one[0].get_weights(), other[0].get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return train(digits(), **PLAIN)
+
+
+# An epoch has fourteen batches of 100 and one of 55.
+@pytest.mark.parametrize("steps", [4, 15, 40])
+def test_several_steps_an_execution_are_the_same_steps(plain, steps):
+    heard = Executions()
+    found = train(digits(), callbacks=[heard], jit_compile=False, steps_per_execution=steps)
+    assert_same(found, plain)
+    assert [step for _, step, _ in heard.seen][-1] == 30 and len(heard.seen) == 2 * -(-15 // steps)
+
+
+@pytest.mark.parametrize(
+    "steps", [4, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 14, 15, 40))]
+)
+def test_a_loop_that_xla_compiles_makes_the_same_steps(plain, steps):
+    heard = Executions()
+    found = train(digits(), callbacks=[heard], jit_compile=True, steps_per_execution=steps)
+    assert_same(found, plain, tolerance=1e-5)
+    assert [step for _, step, _ in heard.seen][-1] == 30 and len(heard.seen) == 2 * -(-15 // steps)
+    assert heard.seen[0][2] == ["beta", "kl_loss", "loss", "reconstruction_loss"]
+
+
+def test_data_that_are_fetched_in_the_step_are_those_of_the_data_set(plain):
+    # Eager steps take batches from the data set itself.
+    assert_same(train(digits(), run_eagerly=True), plain, tolerance=1e-5)
+
+
+def test_a_second_fit_takes_the_data_that_it_is_given():
+    x = np.random.default_rng(0).integers(0, 256, (700, 8, 8, 1)).astype(np.uint8)
+    other = kv.data.load(x, batch_size=100, validation_fraction=0, test_fraction=0)
+
+    def twice(fit, **options):
+        vae, _ = train(digits(), **options)
+        other.set_epoch(0)
+        fit(vae)
+        return vae.get_weights()
+
+    def with_array(vae):
+        vae.fit(np.concatenate(list(other.train)), batch_size=100, shuffle=False, verbose=0)
+
+    def with_data(vae):
+        vae.fit(other.train, epochs=1, verbose=0)
+
+    expected = twice(with_array, **PLAIN)
+    for found in (twice(with_data, **PLAIN), twice(with_data, jit_compile=True)):
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_a_callback_of_batches_hears_of_every_step():
+    heard = Steps()
+    vae, _ = train(digits(), epochs=8, callbacks=[heard])
+    assert vae.steps_per_execution == 1
+    assert [step for _, step, _ in heard.seen] == list(range(1, 121))
+
+
+@pytest.mark.parametrize(
+    ("make", "one_step"),
+    [
+        (lambda path: keras.callbacks.EarlyStopping("loss"), False),
+        (lambda path: keras.callbacks.ModelCheckpoint(path / "a.weights.h5"), False),
+        (lambda path: keras.callbacks.ModelCheckpoint(path / "a.keras", save_freq=3), True),
+        (lambda path: keras.callbacks.BackupAndRestore(path / "b"), False),
+        (lambda path: keras.callbacks.BackupAndRestore(path / "b", save_freq=3), True),
+        (lambda path: keras.callbacks.TerminateOnNaN(), False),
+        (lambda path: keras.callbacks.LambdaCallback(on_epoch_end=print), False),
+        (lambda path: keras.callbacks.LambdaCallback(on_train_batch_end=print), True),
+        (lambda path: kv.callbacks.Checkpoint(path), False),
+        (lambda path: Steps(), True),
+    ],
+)
+def test_one_step_an_execution_where_a_callback_wants_every_batch(make, one_step, tmp_path):
+    vae = make_vae()
+    vae.compile()
+    data = digits().train
+    execution.choose(vae, vae._asked, data, None, 100, [make(tmp_path)])
+    assert (vae.steps_per_execution == 1) == one_step
+
+
+@pytest.mark.parametrize(
+    ("vae", "epochs", "xla"),
+    [
+        (lambda: make_vae(), 200, True),
+        (lambda: make_vae(), 100, False),
+        (lambda: make_vae("conv"), 200, False),
+        (lambda: make_vae(prior="real_nvp"), 200, False),
+        (lambda: make_vae(objective=kv.objectives.InfoVAE()), 200, False),
+    ],
+)
+def test_xla_is_taken_where_it_was_measured_to_help(vae, epochs, xla):
+    vae = vae()
+    vae.compile()
+    execution.choose(vae, vae._asked, digits().train, None, epochs, [])
+    assert vae.jit_compile == xla
+
+
+def test_networks_of_unknown_layers_are_left_alone():
+    vae = kv.VAE(PlainEncoder(3), kv.networks.mlp_decoder((8, 8, 1), 3, seed=1), seed=2)
+    vae.build((None, 8, 8, 1))
+    vae.compile()
+    execution.choose(vae, vae._asked, digits().train, None, 10_000, [])
+    assert not vae.jit_compile
+
+
+def test_what_the_user_asks_for_is_taken_and_kept(tmp_path):
+    vae = make_vae()
+    vae.compile(jit_compile=False, steps_per_execution=7)
+    execution.choose(vae, vae._asked, digits().train, None, 10_000, [Steps()])
+    assert (vae.jit_compile, vae.steps_per_execution) == (False, 7)
+    vae.compile()
+    assert vae.get_compile_config()["steps_per_execution"] == "auto"
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert loaded.get_compile_config() == vae.get_compile_config()
