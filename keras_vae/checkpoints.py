@@ -1,5 +1,6 @@
 """The files from which a training goes on: written whole, found again, and checked."""
 
+import io
 import json
 import os
 import pathlib
@@ -67,9 +68,12 @@ def write(folder, place, model, meta, keep=2):
         "shapes": [array.shape for array in arrays],
     }
     path = folder / _PATTERN.replace("*", f"{place.epoch:06d}-{place.batch:09d}")
+    named = {f"{index:06d}": array for index, array in enumerate(arrays)}
+    # Through memory, since NumPy's own writing to a file leaves a broken archive to Python's end.
+    buffer = io.BytesIO()
+    np.savez(buffer, **named, **{_META: np.array(json.dumps(meta))})
     with replacing_file(path) as partial, open(partial, "wb") as file:
-        named = {f"{index:06d}": array for index, array in enumerate(arrays)}
-        np.savez(file, **named, **{_META: np.array(json.dumps(meta))})
+        file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     for old in _files(folder)[:-keep]:
