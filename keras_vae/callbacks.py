@@ -139,9 +139,11 @@ class Checkpoint(keras.callbacks.Callback):
     (1, 3)
     """
 
+    # Several steps may be made between two calls.
+    hears_executions = True
+
     def __init__(self, folder, every_steps=None, every_minutes=5.0, keep=2):
         super().__init__()
-        self.hears_executions = True
         self.folder = pathlib.Path(folder)
         if every_steps is not None:
             integer("every_steps", every_steps, 1)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_vae.checks import message
+from keras_vae.checks import file_format, message
 from keras_vae.files import remove_partial, replacing_file
 
 FORMAT = "keras_vae checkpoint"
@@ -41,7 +41,7 @@ def variables(model):
 
 
 def write(folder, place, model, meta, keep=2):
-    """Write a checkpoint, and remove the oldest ones once it is whole.
+    """Write a checkpoint unless a weight is not finite; remove the oldest ones once it is whole.
 
     Args:
         folder: `pathlib.Path`, made if need be.
@@ -50,15 +50,12 @@ def write(folder, place, model, meta, keep=2):
         meta: dict of JSON values that go with it.
         keep: int >= 1, how many are kept.
 
-    Returns:
-        Whether it was written: not where a weight is not finite.
-
     Raises:
         OSError: if it cannot be written. Then the earlier ones are as they were.
     """
     arrays = [_array(variable) for variable in variables(model)]
     if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
-        return False
+        return
     meta = {
         **meta,
         "format": FORMAT,
@@ -76,9 +73,8 @@ def write(folder, place, model, meta, keep=2):
         file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    for old in _files(folder)[:-keep]:
+    for old in paths(folder)[:-keep]:
         old.unlink(missing_ok=True)
-    return True
 
 
 def newest(folder):
@@ -91,7 +87,7 @@ def newest(folder):
     """
     folder = pathlib.Path(folder)
     remove_partial(folder)
-    for path in reversed(_files(folder)):
+    for path in reversed(paths(folder)):
         try:
             with np.load(path, allow_pickle=False) as file:
                 meta = json.loads(str(file[_META]))
@@ -104,15 +100,8 @@ def newest(folder):
                 stacklevel=2,
             )
             continue
-        version = meta.get("format"), meta.get("format_version")
-        if version != (FORMAT, FORMAT_VERSION):
-            raise ValueError(
-                message(
-                    f"{path} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
-                    f"format {version[0]!r}, version {version[1]!r}",
-                    "Go on with the keras_vae that wrote it, or train anew in another folder.",
-                )
-            )
+        fix = "Go on with the keras_vae that wrote it, or train anew in another folder."
+        file_format(path, meta, FORMAT, FORMAT_VERSION, fix)
         return meta, arrays
     return None
 
@@ -159,5 +148,6 @@ def _parts(model):
     return {name: type(getattr(model, name)).__name__ for name in names}
 
 
-def _files(folder):
+def paths(folder):
+    """Return the paths of the checkpoints in a folder, the oldest first."""
     return sorted(folder.glob(_PATTERN))

@@ -78,3 +78,16 @@ def close_names(value, options):
     """Return "Did you mean ...?" with the names in `options` near `value`, or ""."""
     near = difflib.get_close_matches(str(value), [str(option) for option in options], n=3)
     return f"Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+
+
+def file_format(path, value, name, version, fix):
+    """Raise `ValueError` unless the dict that a file holds is of this format and version."""
+    found = value.get("format"), value.get("format_version")
+    if found != (name, version):
+        raise ValueError(
+            message(
+                f"{path} must be of the format {name!r}, version {version}",
+                f"format {found[0]!r}, version {found[1]!r}",
+                fix,
+            )
+        )

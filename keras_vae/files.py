@@ -154,6 +154,19 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path, fix):
+    """Return the object of a JSON file; `fix` is what an error tells to do."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(
+            message(f"{path} must be a JSON file", f"a damaged file ({error})", fix)
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(message(f"{path} must hold a JSON object", repr(value)[:80], fix))
+    return value
+
+
 def _partial_name(path):
     # The suffix stays, since some writers choose the format by it.
     return path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")

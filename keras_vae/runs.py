@@ -5,17 +5,17 @@ import csv
 import dataclasses
 import functools
 import itertools
-import json
 import pathlib
 
 import keras
 import numpy as np
 
 from keras_vae import data, plotting
-from keras_vae.checks import integer, message
+from keras_vae.checks import file_format, integer, message
 from keras_vae.files import (
     final_path,
     publish,
+    read_json,
     replacing_file,
     scratch_folder,
     write_json,
@@ -103,7 +103,7 @@ class Run:
     def metrics(self):
         """The dict of `metrics.json`, empty where there is none."""
         path = self.path / METRICS
-        return _read_json(path) if path.exists() else {}
+        return read_json(path, _RETRAIN) if path.exists() else {}
 
     @property
     def history(self):
@@ -177,15 +177,9 @@ def load(path):
         raise ValueError(
             message("RUN must be a run folder", f"{path}, which holds no {CONFIG}", _RETRAIN)
         )
-    config = _read_json(path / CONFIG)
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            message(
-                f"{path / CONFIG} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
-                f"format {config.get('format')!r}, version {config.get('format_version')!r}",
-                f"Use the keras_vae that wrote it, or train it again. {_versions(config)}",
-            )
-        )
+    config = read_json(path / CONFIG, _RETRAIN)
+    fix = f"Use the keras_vae that wrote it, or train it again. {_versions(config)}"
+    file_format(path / CONFIG, config, FORMAT, FORMAT_VERSION, fix)
     sections = {name: config.get(name) for name in ("data", "model", "training")}
     if not all(isinstance(section, dict) for section in sections.values()):
         raise ValueError(
@@ -253,18 +247,6 @@ def _example(dataset, place):
     for batch in dataset.unbatch().skip(place).take(1):
         return np.asarray(batch)
     raise ValueError(message("A place must be that of a test image", f"{place}", "Count from 0."))
-
-
-def _read_json(path):
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(
-            message(f"{path} must be a JSON file", f"a damaged file ({error})", _RETRAIN)
-        ) from error
-    if not isinstance(value, dict):
-        raise ValueError(message(f"{path} must hold a JSON object", repr(value)[:80], _RETRAIN))
-    return value
 
 
 def _versions(config):

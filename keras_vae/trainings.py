@@ -5,9 +5,9 @@ import json
 import pathlib
 import shutil
 
-from keras_vae import runs
-from keras_vae.checks import message
-from keras_vae.files import check_place, final_path, recover, write_json
+from keras_vae import checkpoints, runs
+from keras_vae.checks import file_format, message
+from keras_vae.files import check_place, final_path, read_json, recover, write_json
 
 OPTIONS = "options.json"
 FORMAT = "keras_vae training"
@@ -41,7 +41,7 @@ class Training:
     @property
     def is_saved(self):
         """Whether there is a checkpoint."""
-        return any(self.folder.glob("*/checkpoint-*"))
+        return any(checkpoints.paths(part) for part in self.folder.glob("*"))
 
     def __enter__(self):
         if not self.resumes:
@@ -102,7 +102,6 @@ def _check_new(path, overwrite):
 
 def _check_target(path, overwrite):
     """Raise `ValueError` unless a run may be written to `path`."""
-    path = final_path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         check_place(path)
         return
@@ -136,21 +135,12 @@ def _check_target(path, overwrite):
 
 def _recorded(record, options, given):
     """Return the options that the training began with; those that are given must be the same."""
-    try:
-        value = json.loads(record.read_text(encoding="utf-8"))
-        version, recorded = (value["format"], value["format_version"]), value["options"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            message(f"{record} must be what a training wrote", f"a damaged file ({error})", _ANEW)
-        ) from error
-    if version != (FORMAT, FORMAT_VERSION):
-        raise ValueError(
-            message(
-                f"{record} must be of the format {FORMAT!r}, version {FORMAT_VERSION}",
-                f"format {version[0]!r}, version {version[1]!r}",
-                f"Go on with the keras_vae that wrote it. {_ANEW}",
-            )
-        )
+    value = read_json(record, _ANEW)
+    fix = f"Go on with the keras_vae that wrote it. {_ANEW}"
+    file_format(record, value, FORMAT, FORMAT_VERSION, fix)
+    recorded = value.get("options")
+    if not isinstance(recorded, dict):
+        raise ValueError(message(f"{record} must hold `options`", repr(recorded)[:80], _ANEW))
     wanted = json.loads(json.dumps(options))
     changed = sorted(name for name in given if wanted.get(name) != recorded.get(name))
     if changed:

@@ -182,10 +182,11 @@ class _Signals(keras.callbacks.Callback):
         forced: bool, whether one of them came again.
     """
 
+    hears_executions = True
+
     def __init__(self):
         super().__init__()
         self.interrupted = self.terminated = self.forced = False
-        self.hears_executions = True
 
     def interrupt(self, *_):
         self.forced = self.interrupted

@@ -67,6 +67,11 @@ def unbroken():
     return training.weights(), history
 
 
+def assert_equal(weights, others):
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def kill(folder, at, validating=False, **options):
     """Train until a step, saving after each one."""
     checkpoint = Checkpoint(folder, **{"every_steps": 1, **options})
@@ -91,8 +96,7 @@ def test_a_training_that_goes_on_equals_one_that_never_stopped(tmp_path, unbroke
         training.fit(checkpoint)
     weights, history = unbroken
     assert checkpoint.history == history
-    for one, other in zip(training.weights(), weights, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal(training.weights(), weights)
 
 
 def test_a_training_that_ends_again_and_again_equals_one_that_never_stopped(tmp_path, unbroken):
@@ -101,8 +105,7 @@ def test_a_training_that_ends_again_and_again_equals_one_that_never_stopped(tmp_
     training, checkpoint = Training(), Checkpoint(tmp_path)
     training.fit(checkpoint)
     assert checkpoint.history == unbroken[1]
-    for one, other in zip(training.weights(), unbroken[0], strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal(training.weights(), unbroken[0])
 
 
 def test_other_data_go_on_between_epochs(tmp_path):
@@ -126,8 +129,7 @@ def test_a_finished_training_has_nothing_left_and_more_epochs_go_on(tmp_path, un
     first.fit(Checkpoint(tmp_path))
     again = Training()
     assert again.fit(Checkpoint(tmp_path)).history == {}
-    for one, other in zip(again.weights(), unbroken[0], strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal(again.weights(), unbroken[0])
     longer = Checkpoint(tmp_path)
     Training().fit(longer, epochs=EPOCHS + 1)
     assert len(longer.history["loss"]) == EPOCHS + 1
@@ -157,8 +159,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, unbroken):
     training = Training()
     with pytest.warns(UserWarning, match=f"{last.name} is damaged"):
         training.fit(Checkpoint(tmp_path))
-    for one, other in zip(training.weights(), unbroken[0], strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal(training.weights(), unbroken[0])
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000])
@@ -191,8 +192,7 @@ def test_one_of_another_model_is_refused(tmp_path, parts, words):
     with pytest.raises(ValueError, match="must be one of this model") as caught:
         training.fit(Checkpoint(tmp_path))
     assert words in str(caught.value)
-    for one, other in zip(training.vae.weights, before, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_equal(training.vae.weights, before)
 
 
 def test_one_of_another_version_is_refused(tmp_path):

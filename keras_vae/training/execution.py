@@ -124,12 +124,12 @@ def _steps_per_execution(model, batch_size, callbacks):
 
     Args:
         model: `VAE`, built.
-        batch_size: int, or None if it is not known.
+        batch_size: int.
         callbacks: list of the user's callbacks.
     """
     if any(_hears_batches(callback) for callback in callbacks):
         return 1
-    x = np.zeros((batch_size or 32, *model.event_shape), "float32")
+    x = np.zeros((batch_size, *model.event_shape), "float32")
     seconds = [_forward_seconds(model, x)]
     if seconds[0] < _EXECUTION_SECONDS:
         # The first one loads and allocates.

@@ -180,9 +180,11 @@ class TrainableModel(keras.Model):
 
     def training_noise(self, step, rows):
         """Return the standard normal draws `(rows, K, D)` of a step: of (seed, step, row) alone."""
-        seed = tf.stack([tf.constant(self._noise_seed, tf.int64), step])
         shape = (rows, self.objective.num_samples, self.latent_dim)
-        return tf.random.stateless_normal(shape, seed=seed, alg="philox")
+        return tf.random.stateless_normal(shape, seed=self._seed_at(step), alg="philox")
+
+    def _seed_at(self, step):
+        return tf.stack([tf.constant(self._noise_seed, tf.int64), step])
 
     def train_on(self, data, noise=None):
         """Take a training step; `noise` is that of `training_noise`, by default of this step."""
@@ -226,8 +228,7 @@ class TrainableModel(keras.Model):
 
     def training_logs(self):
         """Return what a step logs: means of the epoch so far, and the values of schedules."""
-        means = {tracker.name: tracker.result() for tracker in self._trackers}
-        return {**means, **self.objective.report()}
+        return {**self._means(), **self.objective.report()}
 
     def _prepare_for(self, x, checker):
         """Build for the data, check them, and return them."""
@@ -259,7 +260,7 @@ class TrainableModel(keras.Model):
         else:
             terms = self.terms(x, noise, training=True)
         if self.objective.wants_prior_draws:
-            seed = tf.stack([tf.constant(self._noise_seed, tf.int64), self.step.value])
+            seed = self._seed_at(self.step.value)
             seeds = tf.random.stateless_uniform(
                 (total,), seed=seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
             )
@@ -276,4 +277,7 @@ class TrainableModel(keras.Model):
         values = (per_example, terms.reconstruction_loss, terms.kl_estimate, *extra.values())
         for tracker, value in zip(self._trackers, values, strict=True):
             tracker.update_state(value)
+        return self._means()
+
+    def _means(self):
         return {tracker.name: tracker.result() for tracker in self._trackers}
