@@ -11,6 +11,7 @@ import numpy as np
 from keras_vae import checkpoints
 from keras_vae.checkpoints import Place
 from keras_vae.checks import integer, number
+from keras_vae.workers import Asking
 
 NAN_CAUSES = (
     "Likely causes: a learning rate that is too high (try a tenth of it), NaN or unscaled values "
@@ -41,9 +42,6 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.stopped_epoch = None
-        optimizer = self.model.optimizer
-        if self.model.built and not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
         self._good = self._values()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -163,15 +161,11 @@ class Checkpoint(keras.callbacks.Callback):
             data: what `fit` trains with.
             first: `Place` to begin with if there is no checkpoint.
         """
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         self._positions = hasattr(data, "set_epoch")
-        found = checkpoints.newest(self.folder)
-        if found is None:
+        meta = checkpoints.restore(model, self.folder)
+        if meta is None:
             self._place = first
             return first
-        meta, arrays = found
-        checkpoints.assign(model, meta, arrays, self.folder)
         self.history, self._pending = meta["history"], meta["pending"]
         self._trackers = [
             (variable, keras.ops.convert_to_numpy(variable)) for variable in model.metrics_variables
@@ -210,6 +204,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._saved_at, self._saved_step = time.monotonic(), self._step()
         self._first = self._trackers is None
+        self._asking = Asking(self.model.workers)
 
     def on_epoch_begin(self, epoch, logs=None):
         done = self._place.batch if epoch == self._place.epoch else 0
@@ -226,7 +221,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._place.batch == self.params.get("steps"):
             # The epoch goes on with its validation.
             self._pending = {name: float(value) for name, value in (logs or {}).items()}
-        elif self._is_due():
+        elif self._asking.highest(self._is_due()):
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -238,7 +233,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         self._place = Place(epoch + 1, 0)
-        if self._first or self._is_due():
+        if self._first or self._asking.highest(self._is_due()):
             self.save()
 
     def on_train_end(self, logs=None):

@@ -43,6 +43,8 @@ def variables(model):
 def write(folder, place, model, meta, keep=2):
     """Write a checkpoint unless a weight is not finite; remove the oldest ones once it is whole.
 
+    Of several workers the chief writes; all of them must call it.
+
     Args:
         folder: `pathlib.Path`, made if need be.
         place: `Place`.
@@ -54,7 +56,8 @@ def write(folder, place, model, meta, keep=2):
         OSError: if it cannot be written. Then the earlier ones are as they were.
     """
     arrays = [_array(variable) for variable in variables(model)]
-    if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+    is_finite = all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+    if not is_finite or not model.workers.is_chief:
         return
     meta = {
         **meta,
@@ -106,17 +109,30 @@ def newest(folder):
     return None
 
 
-def assign(model, meta, arrays, folder):
-    """Give a model the state of a checkpoint.
+def restore(model, folder):
+    """Give a model the state of the last whole checkpoint of a folder; return its `meta`, or None.
+
+    Of several workers the chief reads; all of them must call it.
 
     Args:
         model: `VAE`, compiled and built.
-        meta, arrays: what `newest` returned.
-        folder: what an error names.
+        folder: `pathlib.Path`.
 
     Raises:
         ValueError: if the checkpoint is that of another model; nothing is changed then.
     """
+    arrays = []
+
+    def read():
+        found = newest(folder)
+        if found is None:
+            return None
+        arrays.extend(found[1])
+        return found[0]
+
+    meta = model.workers.from_chief(read)
+    if meta is None:
+        return None
     targets = variables(model)
     expected = [_parts(model), [list(variable.shape) for variable in targets]]
     found = [meta["parts"], meta["shapes"]]
@@ -133,8 +149,9 @@ def assign(model, meta, arrays, folder):
                 "Build the model as it was, or train anew in another folder.",
             )
         )
-    for variable, array in zip(targets, arrays, strict=True):
+    for variable, array in zip(targets, model.workers.share_arrays(arrays), strict=True):
         variable.assign(array)
+    return meta
 
 
 def _array(variable):

@@ -8,7 +8,7 @@ import warnings
 
 import click
 
-from keras_vae_cli import export, output, train, use
+from keras_vae_cli import export, launch, output, train, use
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,7 +20,7 @@ def cli():
     """Train variational autoencoders, evaluate and use them, and export them to other runtimes."""
 
 
-for command in (train.train, *use.COMMANDS, export.export):
+for command in (train.train, launch.launch, *use.COMMANDS, export.export):
     cli.add_command(command)
 
 
@@ -31,6 +31,7 @@ def main():
     warnings.showwarning = lambda text, *_: click.echo(f"Warning: {text}", err=True)
     # A user's own choice of a window system has no say in pictures that go to files.
     os.environ["MPLBACKEND"] = "Agg"
+    launch.end_with_launcher()
     # Imports swallow exceptions, and there is nothing to clean up yet.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(output.TERMINATED))
     try:

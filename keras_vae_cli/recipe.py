@@ -11,18 +11,15 @@ from keras_vae_cli.session import Session
 _MIN_EPOCHS, _MIN_IMAGES = 10, 128_000
 
 
-def prepare(source, load_options, options, progress):
-    """Load the data, build the model and return the `Session` that trains it.
+def load(source, load_options, progress):
+    """Return the data of a run.
 
     Args:
         source: str, as `keras_vae.data.load` takes it.
         load_options: dict, for it.
-        options: dict, of the model and the training, completed by `parts.complete`.
         progress: bool, whether to show progress.
     """
-    load_options = {**load_options, "shuffle_seed": options["seed"]}
     data = kv.data.load(source, **load_options, progress=progress)
-    load_options["source"] = data.location
     if data.test is None:
         raise ValueError(
             kv.checks.message(
@@ -39,6 +36,19 @@ def prepare(source, load_options, options, progress):
                 "Convert them with --color-mode.",
             )
         )
+    return data
+
+
+def prepare(data, load_options, options, workers):
+    """Build the model and return the `Session` that trains it.
+
+    Args:
+        data: from `load`.
+        load_options: dict, what it was loaded with.
+        options: dict, of the model and the training, completed by `parts.complete`.
+        workers: `keras_vae.workers.Workers`.
+    """
+    load_options = {**load_options, "source": data.location}
     if options["likelihood"] == "auto":
         # Grey pixels under a Bernoulli would give a cross-entropy, no likelihood.
         options["likelihood"] = "bernoulli" if data.is_binary else "gaussian"
@@ -55,4 +65,4 @@ def prepare(source, load_options, options, progress):
         vae = parts.build(data, options, steps_per_epoch)
     finally:
         keras.config.set_dtype_policy(policy)
-    return Session(vae, data, load_options, options)
+    return Session(vae, data, load_options, options, workers)

@@ -11,6 +11,7 @@ import keras
 
 import keras_vae as kv
 from keras_vae.callbacks import NAN_CAUSES, Checkpoint, StopOnNaN
+from keras_vae.workers import Asking
 from keras_vae_cli import output, parts
 
 _METRIC_SAMPLES = 5
@@ -18,6 +19,7 @@ _PICTURES = 20
 _PACKAGES = ("keras-vae", "keras", "tensorflow", "numpy")
 # The parts of a training, each with checkpoints of its own.
 _FIRST, _FINISH = "first", "finish"
+_INTERRUPT, _TERMINATE = 1, 2
 
 
 class Session:
@@ -29,8 +31,8 @@ class Session:
         history: dict from name to a list of one number an epoch.
     """
 
-    def __init__(self, vae, data, load_options, options):
-        self.vae, self.data = vae, data
+    def __init__(self, vae, data, load_options, options, workers):
+        self.vae, self.data, self.workers = vae, data, workers
         self.interrupted = False
         self.nan_epoch = None
         self._load_options, self._options = load_options, options
@@ -109,10 +111,11 @@ class Session:
 
         def checkpoint(part):
             self._checkpoints.append(Checkpoint(training.part(part), every_steps, every_minutes))
-            return [self._checkpoints[-1], _HistoryFile(training.folder, self)]
+            file = [_HistoryFile(training.folder, self)] if self.workers.is_chief else []
+            return [self._checkpoints[-1], *file]
 
         try:
-            with _between_steps() as signals, warnings.catch_warnings():
+            with _between_steps(self.workers) as signals, warnings.catch_warnings():
                 # The command says it itself, at the end.
                 warnings.filterwarnings("ignore", "Training stopped", RuntimeWarning)
                 self._fit(0, first, [*checkpoint(_FIRST), signals], verbose)
@@ -124,9 +127,10 @@ class Session:
             if not signals.forced:
                 self._checkpoints[-1].save()
             self.interrupted = True
-        self.interrupted |= signals.interrupted
-        if signals.terminated:
-            click.echo("Terminated: the same command with --resume goes on.", err=True)
+        self.interrupted |= signals.heard == _INTERRUPT
+        if signals.heard == _TERMINATE:
+            if self.workers.is_chief:
+                click.echo("Terminated: the same command with --resume goes on.", err=True)
             sys.exit(output.TERMINATED)
 
     def _fit(self, start, end, callbacks, verbose):
@@ -177,34 +181,43 @@ class _HistoryFile(keras.callbacks.Callback):
 class _Signals(keras.callbacks.Callback):
     """Heed Ctrl-C and SIGTERM once a step is over, and at once if they come again.
 
+    Args:
+        workers: `keras_vae.workers.Workers`, who all heed what one of them has heard.
+
     Attributes:
-        interrupted, terminated: bools, whether Ctrl-C and SIGTERM have come.
+        heard: `_INTERRUPT` or `_TERMINATE` once one of them has come, else 0.
         forced: bool, whether one of them came again.
     """
 
     hears_executions = True
 
-    def __init__(self):
+    def __init__(self, workers):
         super().__init__()
-        self.interrupted = self.terminated = self.forced = False
+        self._asking = Asking(workers)
+        self.heard, self.forced = 0, False
 
     def interrupt(self, *_):
-        self.forced = self.interrupted
-        self.interrupted = True
-        if self.forced:
-            raise KeyboardInterrupt
+        self._hear(_INTERRUPT)
 
     def terminate(self, *_):
-        self.forced = self.terminated
-        self.terminated = True
+        self._hear(_TERMINATE)
+
+    def _hear(self, what):
+        self.forced = self.heard == what
+        self.heard = max(self.heard, what)
         if self.forced:
+            self._stop()
+
+    def _stop(self):
+        if self.heard == _TERMINATE:
             sys.exit(output.TERMINATED)
+        raise KeyboardInterrupt
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.terminated:
-            sys.exit(output.TERMINATED)
-        if self.interrupted:
-            raise KeyboardInterrupt
+        agreed = self._asking.highest(self.heard)
+        if agreed:
+            self.heard = agreed
+            self._stop()
 
     on_test_batch_end = on_train_batch_end
 
@@ -220,9 +233,9 @@ def _without_interrupts():
 
 
 @contextlib.contextmanager
-def _between_steps():
+def _between_steps(workers):
     """Hold signals back until a step is over: TensorFlow may crash where a step is cut short."""
-    signals = _Signals()
+    signals = _Signals(workers)
     handlers = {signal.SIGINT: signals.interrupt, signal.SIGTERM: signals.terminate}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

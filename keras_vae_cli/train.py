@@ -1,5 +1,6 @@
 """`keras-vae train`: from a source of images to a run folder."""
 
+import contextlib
 import functools
 import os
 
@@ -175,11 +176,27 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     type=click.Choice(["mixed_bfloat16", "mixed_float16"]),
     help="Compute in 16 bits.",
 )
+@_option(
+    "--strategy",
+    type=click.Choice(["auto", "one", "mirrored", "multi_worker"]),
+    default="auto",
+    help="Devices: one; all accelerators of this machine; the workers of TF_CONFIG or of a SLURM "
+    "step. auto: as many as there are.",
+)
 @output.seed_option
 @output.quiet_option
 @click.pass_context
 def train(
-    context, source, out, overwrite, resume, checkpoint_minutes, checkpoint_steps, quiet, **options
+    context,
+    source,
+    out,
+    overwrite,
+    resume,
+    checkpoint_minutes,
+    checkpoint_steps,
+    strategy,
+    quiet,
+    **options,
 ):
     """Train a VAE on SOURCE and write a run folder.
 
@@ -190,31 +207,71 @@ def train(
     the same --out.
     """
     output.import_keras_vae()
-    from keras_vae import runs, trainings
-    from keras_vae_cli import parts, recipe
+    from keras_vae import strategies, trainings
+    from keras_vae.workers import Workers
+    from keras_vae_cli import parts
 
+    # Nothing of TensorFlow's may come before the workers have met.
+    strategy = strategies.get(strategy)
+    workers = Workers(strategy)
     unset = click.core.ParameterSource.DEFAULT
     given = {name for name in options if context.get_parameter_source(name) is not unset}
     options = parts.complete(options)
     parts.check(options)
     parts.check_given(given, options)
     options["source"] = os.path.abspath(source) if os.path.exists(source) else source
-    training = trainings.find(out, options, given | {"source"}, overwrite, resume)
-    if training is None:
-        click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
-        output.say_next("keras-vae", "evaluate", output.shorten(out))
+    # Where the data are may differ between machines; what they hold is compared below.
+    places = {"source", "data_dir"}
+    command = {name: value for name, value in options.items() if name not in places}
+    command |= {"overwrite": overwrite, "resume": resume}
+    workers.check_same(command, "options", "Start each worker with the same command.")
+
+    def find():
+        found = trainings.find(out, options, given | {"source"}, overwrite, resume)
+        return found and (found.options, found.resumes)
+
+    found = workers.from_chief(find)
+    quiet = quiet or not workers.is_chief
+    if found is None:
+        if workers.is_chief:
+            click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
+            output.say_next("keras-vae", "evaluate", output.shorten(out))
         return
-    if resume:
+    recorded, resumes = found
+    here = {name: options[name] for name in places & {"source", *given}}
+    training = trainings.Training(
+        trainings.final_path(out), {**recorded, **here}, resumes, overwrite
+    )
+    if resume and workers.is_chief:
         click.echo(_where(training))
-    options = dict(training.options)
-    source = options.pop("source")
-    load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
-    session = recipe.prepare(source, load_options, options, progress=not quiet)
-    with training:
+    with strategy.scope():
+        session = _prepare(dict(training.options), workers, progress=not quiet)
+    with contextlib.ExitStack() as stack:
+        workers.from_chief(lambda: stack.enter_context(training) and None)
         session.fit(output.verbosity(quiet), training, checkpoint_steps, checkpoint_minutes)
         session.check_learnt()
-        with runs.create(training.path, session.config) as run:
-            session.write(run, progress=not quiet)
+        if workers.is_chief:
+            _write(session, training, progress=not quiet)
+
+
+def _prepare(options, workers, progress):
+    """Return the session of a training, of which all workers have the same data."""
+    from keras_vae_cli import recipe
+
+    source = options.pop("source")
+    load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
+    load_options["shuffle_seed"] = options["seed"]
+    data = workers.chief_first(lambda: recipe.load(source, load_options, progress))
+    held = {"num_train": data.num_train, "image_shape": data.image_shape, "checksum": data.checksum}
+    workers.check_same(held, "training images", "Give each of them the same source.")
+    return recipe.prepare(data, load_options, options, workers)
+
+
+def _write(session, training, progress):
+    from keras_vae import runs
+
+    with runs.create(training.path, session.config) as run:
+        session.write(run, progress=progress)
     _report(session, run)
 
 

@@ -35,7 +35,7 @@ class Checker:
         if not isinstance(data, tf.data.Dataset):
             return self._look_at(data)
         self._look_at(list(data.take(1)))
-        return data if hasattr(data, "set_epoch") else data.map(self._in_graph)
+        return data if hasattr(data, "variant") else data.map(self._in_graph)
 
     @contextlib.contextmanager
     def raising(self):

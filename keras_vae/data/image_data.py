@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,7 @@ from keras_vae import checks
 from keras_vae.data import pipeline, pixels
 
 _MEAN_IMAGES = 10_000
+_CHECKED_IMAGES = 1000
 
 
 class ImageData:
@@ -120,13 +122,21 @@ class ImageData:
             images += len(x)
         return (total / images).astype(np.float32)
 
+    @functools.cached_property
+    def checksum(self):
+        """CRC-32 of the training images: of all in memory, of about 1,000 of those that stream."""
+        found = 0
+        for stored in self._train_part.sample(_CHECKED_IMAGES):
+            found = zlib.crc32(np.ascontiguousarray(stored).data, found)
+        return found
+
     def _take_epoch(self):
         place = np.array([self._next_epoch, self._first_batch], np.int64)
         self._next_epoch, self._first_batch = self._next_epoch + 1, 0
         return place
 
     def _train_dataset(self, **form):
-        """Return a dataset of epochs, whose form is a keyword argument of `pipeline.build`."""
+        """Return a dataset of epochs; `form` are keyword arguments of `pipeline.build`."""
         # A Python counter, unlike a variable, belongs to no device and no distribution strategy.
         # It is read when an iterator is asked for its first batch, once for each iterator.
         epochs = tf.data.Dataset.from_tensors(0).map(
@@ -147,10 +157,13 @@ class ImageData:
         finish = self._finisher(self._train_part, "train")
         return lambda places: finish(*fetch(places))
 
-    def _evaluation_dataset(self, part, name):
+    def _evaluation_dataset(self, part, name, **form):
         with tf.device("CPU:0"):
             epochs = tf.data.Dataset.from_tensors(tf.constant([0, 0], tf.int64))
-        return pipeline.build(part, epochs, self.batch_size, self._finisher(part, name))
+        finish = self._finisher(part, name)
+        dataset = pipeline.build(part, epochs, self.batch_size, finish, **form)
+        dataset.variant = functools.partial(self._evaluation_dataset, part, name)
+        return dataset
 
     def _finisher(self, part, name):
         return pipeline.finisher(

@@ -52,6 +52,42 @@ class Block(NamedTuple):
     rest: object
 
 
+class Share(NamedTuple):
+    """What one of several replicas takes of a batch.
+
+    Attributes:
+        start: int64 scalar tensor, the position of its first example in the epoch.
+        first: int64 scalar tensor, the rows of the batch before it.
+        total: int64 scalar tensor, the rows of the whole batch.
+        batch: x, or (x, y).
+    """
+
+    start: object
+    first: object
+    total: object
+    batch: object
+
+
+class Sharing(NamedTuple):
+    """Which replicas of how many a process feeds.
+
+    Attributes:
+        replicas: list of ints, the numbers of those that are fed here, one after the other.
+        count: int, all of them.
+        worker: int, the number of this process.
+        workers: int, how many processes there are.
+    """
+
+    replicas: list
+    count: int
+    worker: int = 0
+    workers: int = 1
+
+    def bounds(self, replica, total):
+        """Return the first row of a replica in a batch of `total` rows, and the one after it."""
+        return replica * total // self.count, (replica + 1) * total // self.count
+
+
 def key(seed, purpose):
     """Return a 64-bit key, as a Python int that fits int64, for one use of a seed.
 
@@ -114,7 +150,8 @@ class Rows:
     def places(self, epochs, batch_size, order_key=None):
         """Return a dataset of the `Places` of each batch, see `blocks`."""
 
-        def place(epoch, start, order):
+        def place(epoch, index, order):
+            start = index * batch_size
             return Places(epoch, start, order[start : start + batch_size])
 
         return self._in_order(epochs, batch_size, order_key, place)
@@ -130,8 +167,9 @@ class Rows:
         """
         whole = len(self) // batch_size
 
-        def block(epoch, start, order):
-            count = tf.clip_by_value(whole - start // batch_size, 0, steps)
+        def block(epoch, index, order):
+            count = tf.clip_by_value(whole - index, 0, steps)
+            start = index * batch_size
             end = start + count * batch_size
             rows = tf.reshape(order[start:end], (-1, batch_size))
             rows = tf.pad(rows, [[0, steps - count], [0, 0]])
@@ -141,16 +179,51 @@ class Rows:
 
         return self._in_order(epochs, batch_size, order_key, block, steps)
 
-    def _in_order(self, epochs, batch_size, order_key, take, steps=1):
-        """Return a dataset of `take(epoch, start, order)` for every `steps` batches."""
+    def shares(self, epochs, batch_size, order_key, sharing):
+        """Return a dataset of (first, total, epoch, start, stored images, labels): for each batch
+        the shares of the replicas that are fed here, one after the other.
+        """
+        fetch = self.fetcher()
+
+        def share(epoch, index, replica, order):
+            rows = order[index * batch_size : (index + 1) * batch_size]
+            total = tf.size(rows, tf.int64)
+            first, end = sharing.bounds(replica, total)
+            return first, total, Places(epoch, index * batch_size + first, rows[first:end])
+
+        def shares(epoch, index, order):
+            return tf.data.Dataset.from_tensor_slices(tf.constant(sharing.replicas, tf.int64)).map(
+                lambda replica: share(epoch, index, replica, order)
+            )
+
+        places = self._in_order(epochs, batch_size, order_key, shares, flat=True)
+        return places.map(
+            lambda first, total, places: (first, total, *fetch(places)),
+            num_parallel_calls=_PARALLEL,
+            deterministic=True,
+        )
+
+    def steps_of_shares(self, batch_size, order_key, sharing):
+        """Return how many batches `shares` gives in an epoch."""
+        return -(-len(self) // batch_size)
+
+    def _in_order(self, epochs, batch_size, order_key, take, steps=1, flat=False):
+        """Return a dataset of `take(epoch, index, order)` for every `steps` batches.
+
+        Args:
+            epochs, batch_size, order_key, steps: see `blocks`.
+            take: function of an epoch, the number of a batch, and the rows in their order.
+            flat: bool, whether it gives a dataset.
+        """
         with tf.device("CPU:0"):
             indices = tf.constant(self.indices)
 
         def epoch_of(place):
             epoch, first = place[0], place[1]
             order = indices if order_key is None else shuffle(indices, order_key, epoch)
-            starts = tf.data.Dataset.range(first * batch_size, len(self), steps * batch_size)
-            return starts.map(lambda start: take(epoch, start, order))
+            batches = tf.data.Dataset.range(first, -(-len(self) // batch_size), steps)
+            combine = batches.flat_map if flat else batches.map
+            return combine(lambda index: take(epoch, index, order))
 
         return epochs.flat_map(epoch_of)
 
@@ -203,17 +276,24 @@ def finisher(part, *, binarize, labels, draw_key):
     return finish
 
 
-def build(
-    part,
-    epochs,
-    batch_size,
-    finish,
-    *,
-    order_key=None,
-    whole_epochs=True,
-    places_alone=False,
-    block_steps=None,
-):
+def divide(batches, sharing):
+    """Return the shares of a dataset of (epoch, start, stored images, labels), as `Rows.shares`."""
+
+    def shares(epoch, start, images, labels):
+        total = tf.shape(images, tf.int64)[0]
+
+        def share(replica):
+            first, end = sharing.bounds(replica, total)
+            return first, total, epoch, start + first, images[first:end], labels[first:end]
+
+        return tf.data.Dataset.from_tensor_slices(tf.constant(sharing.replicas, tf.int64)).map(
+            share
+        )
+
+    return batches.flat_map(shares)
+
+
+def build(part, epochs, batch_size, finish, *, order_key=None, whole_epochs=True, form=None):
     """Return the dataset of float32 batches in [0, 1] of one part.
 
     Args:
@@ -223,19 +303,28 @@ def build(
         finish: function, from `finisher`.
         order_key: int from `key`, or None for no shuffling.
         whole_epochs: bool, whether each epoch begins with its first batch.
-        places_alone: bool, whether batches are `Places`, to be fetched and finished later.
-        block_steps: int or None; with it the dataset is of `Block`s of so many batches, and still
-            tells Keras how many batches there are.
+        form: None for batches; "places" for `Places`, to be fetched and finished later; an int for
+            `Block`s of so many batches; a `Sharing` for the `Share` of each replica. The
+            cardinality is that of the batches in each case.
     """
-    if block_steps:
-        dataset = part.blocks(epochs, batch_size, order_key, block_steps)
-    elif places_alone:
+    steps = -(-len(part) // batch_size)
+    counts_itself = whole_epochs
+    if isinstance(form, int):
+        dataset = part.blocks(epochs, batch_size, order_key, form)
+        counts_itself = False
+    elif form == "places":
         dataset = part.places(epochs, batch_size, order_key)
-    else:
+    elif form is None:
         dataset = part.batches(epochs, batch_size, order_key)
         dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
-    steps = -(-len(part) // batch_size)
-    counts_itself = whole_epochs and not block_steps
+    else:
+        dataset = part.shares(epochs, batch_size, order_key, form)
+        dataset = dataset.map(
+            lambda first, total, *stored: Share(stored[1], first, total, finish(*stored)),
+            num_parallel_calls=_PARALLEL,
+            deterministic=True,
+        )
+        steps, counts_itself = part.steps_of_shares(batch_size, order_key, form), False
     if counts_itself:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.

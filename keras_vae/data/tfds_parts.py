@@ -178,6 +178,45 @@ class StreamedPart:
 
         return epochs.flat_map(epoch_batches)
 
+    def shares(self, epochs, batch_size, order_key, sharing):
+        """Return what `pipeline.Rows.shares` does; in training each worker reads files of its own.
+
+        A worker whose files hold less than its share of an epoch begins them again.
+        """
+        if not self._is_by_file(order_key, sharing):
+            return pipeline.divide(self.batches(epochs, batch_size, order_key), sharing)
+        bounds = [sharing.bounds(replica, batch_size) for replica in sharing.replicas]
+        sizes = [end - first for first, end in bounds]
+        firsts = tf.constant([first for first, _ in bounds], tf.int64)
+        steps = self.steps_of_shares(batch_size, order_key, sharing)
+
+        def epoch_shares(place):
+            epoch, first = place[0], place[1]
+            examples = self._examples(epoch, order_key, sharing).repeat()
+            examples = examples.skip(first * sum(sizes)).take((steps - first) * sum(sizes))
+            batches = self._images(examples).batch(sum(sizes), drop_remainder=True)
+            return batches.rebatch(sizes).enumerate(first * len(sizes)).map(share(epoch))
+
+        def share(epoch):
+            def numbered(index, batch):
+                before = firsts[index % len(sizes)]
+                start = index // len(sizes) * batch_size + before
+                return before, tf.constant(batch_size, tf.int64), epoch, start, *batch
+
+            return numbered
+
+        return epochs.flat_map(epoch_shares)
+
+    def steps_of_shares(self, batch_size, order_key, sharing):
+        """Return how many batches `shares` gives in an epoch."""
+        if self._is_by_file(order_key, sharing):
+            return max(1, len(self) // batch_size)
+        return -(-len(self) // batch_size)
+
+    def _is_by_file(self, order_key, sharing):
+        files = len(self.builder.info.splits[self.split].file_instructions)
+        return order_key is not None and 1 < sharing.workers <= files
+
     def sample(self, limit):
         """Yield stored images in chunks, `limit` images or fewer."""
         for images, _ in self._in_order().take(limit).batch(256):
@@ -211,8 +250,8 @@ class StreamedPart:
     def _images(self, examples):
         return examples.map(self.decoder, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    def _examples(self, epoch, order_key):
-        """Return the dataset of serialised examples of an epoch."""
+    def _examples(self, epoch, order_key, sharing=None):
+        """Return the dataset of serialised examples of an epoch, or of a worker's files."""
         files = self.builder.info.splits[self.split].file_instructions
         with tf.device("CPU:0"):
             columns = tuple(
@@ -223,6 +262,8 @@ class StreamedPart:
             order = tf.range(len(files))
         else:
             order = pipeline.shuffle(tf.range(len(files)), order_key, epoch)
+        if sharing is not None:
+            order = order[sharing.worker :: sharing.workers]
         files_in_order = tuple(tf.gather(column, order) for column in columns)
         examples = tf.data.Dataset.from_tensor_slices(files_in_order).interleave(
             lambda name, skip, take: (

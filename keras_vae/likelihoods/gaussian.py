@@ -63,7 +63,7 @@ class Gaussian(Likelihood):
     def log_prob(self, x, params, training=False):
         mean, log_var = self._mean_and_log_var(params)
         if training and self.scale == "optimal":
-            log_var = self._fit(ops.mean(ops.square(x - mean)))
+            log_var = self._fit(ops.square(x - mean))
         return sum_event(normal_log_prob(x, mean, log_var), len(x.shape) - 1)
 
     def mean(self, params):
@@ -82,13 +82,17 @@ class Gaussian(Likelihood):
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}
 
-    def _fit(self, variance):
+    def _fit(self, squares):
         """Return the log-variance that fits the batch best, and move the average towards it."""
+        count = ops.cast(ops.size(squares), "float32")
+        variance = ops.sum(squares) / ops.maximum(count, 1.0)
         # Before the logarithm, whose gradient at zero would make NaN of what clipping leaves.
         limits = (math.exp(limit) for limit in (self._MIN_LOG_VAR, self._MAX_LOG_VAR))
         log_var = ops.log(ops.clip(variance, *limits))
         # The plain mean of the first steps, so that where it starts has no part in it.
         rate = ops.maximum(1.0 / (self.steps + 1.0), 1.0 - self._MOMENTUM)
+        # One of several replicas may have no row of a small batch.
+        rate *= ops.minimum(count, 1.0)
         self.log_var.assign_add(rate * (ops.stop_gradient(log_var) - self.log_var))
         self.steps.assign_add(1.0)
         return log_var

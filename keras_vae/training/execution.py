@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_vae import random
 from keras_vae.priors import StandardNormal
+from keras_vae.training import replicas
 
 # Between two executions callbacks and signals are heard, and the bar moves.
 _EXECUTION_SECONDS = 0.25
@@ -64,7 +65,7 @@ def choose(model, asked, x, batch_size, epochs, callbacks):
 
 def is_on_one_device(model):
     """Return whether a step is traced as a graph for one device."""
-    return model.distribute_strategy.num_replicas_in_sync == 1 and not model.run_eagerly
+    return not replicas.are_several(model) and not model.run_eagerly
 
 
 class StepData:
@@ -87,6 +88,8 @@ class StepData:
             x: as `fit` takes it.
             first: `Place` that the training begins with.
         """
+        if replicas.are_several(model):
+            return replicas.distribute(model, x, whole_epochs=not first.batch)
         in_step = getattr(x, "in_memory", False) and is_on_one_device(model)
         dataset = x if in_step else None
         block_steps = model.steps_per_execution if in_step and model.jit_compile else None
@@ -96,9 +99,8 @@ class StepData:
             self._dataset, self.block_steps = dataset, block_steps
             self.fetch = x.fetch() if in_step else None
         if in_step or first.batch:
-            x = x.variant(
-                whole_epochs=not first.batch, places_alone=in_step, block_steps=block_steps
-            )
+            form = block_steps or ("places" if in_step else None)
+            x = x.variant(whole_epochs=not first.batch, form=form)
         return x
 
 
@@ -115,7 +117,7 @@ def _wants_xla(model, steps):
     if tf.config.list_physical_devices("GPU"):
         return True
     plain = isinstance(model.prior, StandardNormal) and model.posterior.is_gaussian
-    plain &= not model.objective.wants_prior_draws
+    plain &= not model.objective.wants_prior_draws and is_on_one_device(model)
     return steps >= _XLA_STEPS and plain and _is_dense(model.encoder) and _is_dense(model.decoder)
 
 

@@ -1,5 +1,6 @@
 """What `compile`, `fit` and `evaluate` do with a model of p(x) that has an objective."""
 
+import functools
 import types
 import warnings
 
@@ -11,10 +12,17 @@ from keras_vae import random
 from keras_vae.callbacks import as_list, complete, first_place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
-from keras_vae.data.pipeline import Places
+from keras_vae.data.pipeline import Places, Share
 from keras_vae.shapes import check_event
-from keras_vae.training import compiled_loop, execution
-from keras_vae.training.step_parts import Gate, arrange, place_in_global_batch, weigh
+from keras_vae.training import compiled_loop, execution, replicas
+from keras_vae.training.step_parts import (
+    Gate,
+    arrange,
+    first_row,
+    place_in_global_batch,
+    weigh,
+)
+from keras_vae.workers import Workers
 
 
 class TrainableModel(keras.Model):
@@ -51,6 +59,11 @@ class TrainableModel(keras.Model):
         self._trackers = [
             keras.metrics.Mean(name=name) for name in ("loss", "reconstruction_loss", "kl_loss")
         ]
+
+    @functools.cached_property
+    def workers(self):
+        """The `Workers` that train the model together; this process alone without a strategy."""
+        return Workers(self.distribute_strategy)
 
     @property
     def metrics(self):
@@ -136,18 +149,25 @@ class TrainableModel(keras.Model):
         x, y, kwargs["sample_weight"] = arrange(x, y, kwargs.get("sample_weight"))
         checker = Checker(self.likelihood.check_values)
         x = self._prepare_for(x, checker)
+        if self.built and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         if kwargs.get("validation_data") is not None:
             # Before the first epoch rather than after it.
             kwargs["validation_data"] = self._prepare_for(kwargs["validation_data"], checker)
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
+        if replicas.are_several(self):
+            replicas.check_scope(self)
+            replicas.check_batch(self, x, batch_size)
+            self._distribute_validation(kwargs)
         first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0))
         first = first._replace(epoch=min(first.epoch, epochs))
         execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks))
         callbacks = complete(callbacks, x, first)
         x = self._step_data.prepare(self, x, first)
-        with checker.raising(), warnings.catch_warnings():
+        with self.workers.answering(), checker.raising(), warnings.catch_warnings():
             if first.batch:
                 warnings.filterwarnings("ignore", "Your input ran out of data")
             return super().fit(
@@ -168,7 +188,9 @@ class TrainableModel(keras.Model):
         if not kwargs.get("_use_cached_eval_dataset"):
             # What `fit` validates with, it looks at itself.
             x = self._prepare_for(x, checker)
-        with checker.raising():
+            if replicas.are_several(self):
+                x = replicas.distribute(self, x)
+        with self.workers.answering(), checker.raising():
             return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
 
     def train_step(self, data):
@@ -176,6 +198,9 @@ class TrainableModel(keras.Model):
         with tf.control_dependencies(keras.tree.flatten(data)[:1]):
             if isinstance(data, Places):
                 data = self._step_data.fetch(data)
+            if isinstance(data, Share):
+                place = tf.cast(data.first, "int32"), tf.cast(data.total, "int32")
+                return self.train_on(data.batch, place=place)
             return self.train_on(data)
 
     def training_noise(self, step, rows):
@@ -186,11 +211,17 @@ class TrainableModel(keras.Model):
     def _seed_at(self, step):
         return tf.stack([tf.constant(self._noise_seed, tf.int64), step])
 
-    def train_on(self, data, noise=None):
-        """Take a training step; `noise` is that of `training_noise`, by default of this step."""
+    def train_on(self, data, noise=None, place=None):
+        """Take a training step, and return what it logs.
+
+        Args:
+            data: a batch.
+            noise: tensor of `training_noise`, by default that of this step.
+            place: the number of the batch's first row in the global batch, and the rows of that.
+        """
         x, sample_weight = self._unpack(data)
         rows = ops.shape(x)[0]
-        first, total = place_in_global_batch(rows)
+        first, total = place or place_in_global_batch(rows)
         with tf.GradientTape() as tape:
             terms = self._training_terms(x, first, rows, total, noise)
             report = self.objective.report()
@@ -205,14 +236,13 @@ class TrainableModel(keras.Model):
         return {**self._update_trackers(per_example, terms, extra), **report}
 
     def test_step(self, data):
+        if isinstance(data, Share):
+            first, data = tf.cast(data.start, "int32"), data.batch
+        else:
+            first = None
         x, sample_weight = self._unpack(data)
         # The rows seen so far number the draws, so that the batch size changes none of them.
-        seen = ops.convert_to_tensor(self._trackers[0].count)
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            seen = context.all_reduce(tf.distribute.ReduceOp.SUM, seen)
-        first, _ = place_in_global_batch(ops.shape(x)[0])
-        first += ops.cast(seen, "int32")
+        first = first_row(ops.shape(x)[0], self._trackers[0].count) if first is None else first
         rows = first + ops.arange(ops.shape(x)[0], dtype="int32")
         seeds = random.row_seeds_at(self._noise_seed, rows)
         samples = ops.arange(self.objective.num_samples, dtype="int32")
@@ -221,10 +251,37 @@ class TrainableModel(keras.Model):
         return self._update_trackers(weigh(loss, sample_weight, self.losses), terms, extra)
 
     def make_train_function(self, force=False):
-        if not self._step_data.block_steps:
-            return super().make_train_function(force)
-        if self.train_function is None or force:
+        if self.train_function is not None and not force:
+            return
+        if self._step_data.block_steps:
             self.train_function = compiled_loop.train_function(self, self._step_data.fetch)
+            return
+        super().make_train_function(force)
+        if replicas.are_several(self):
+            self.train_function = replicas.step_function(self, self.train_step, self.train_function)
+
+    def make_test_function(self, force=False):
+        if self.test_function is not None and not force:
+            return
+        super().make_test_function(force)
+        if replicas.are_several(self):
+            self.test_function = replicas.step_function(self, self.test_step, self.test_function)
+
+    def _get_metrics_result_or_logs(self, logs):
+        if not logs or not replicas.are_several(self):
+            return super()._get_metrics_result_or_logs(logs)
+        # A step of several replicas logs the means of one of them.
+        return {**logs, **self.get_metrics_result()}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras averages the rows of several replicas for it, which may be of different numbers.
+        if not self.built:
+            super()._maybe_symbolic_build(iterator, data_batch)
+
+    def _distribute_validation(self, options):
+        validation = options.get("validation_data")
+        if validation is not None:
+            options["validation_data"] = replicas.distribute(self, validation)
 
     def training_logs(self):
         """Return what a step logs: means of the epoch so far, and the values of schedules."""
@@ -234,8 +291,9 @@ class TrainableModel(keras.Model):
         """Build for the data, check them, and return them."""
         first = keras.tree.flatten(getattr(x, "element_spec", x))[0]
         shape = tf.TensorShape(getattr(first, "shape", None))
-        if not self.built and shape[1:].is_fully_defined():
-            self.build((None, *shape[1:]))
+        with self.distribute_strategy.scope():
+            if not self.built and shape[1:].is_fully_defined():
+                self.build((None, *shape[1:]))
         if self.built and shape.rank is not None:
             check_event(shape, self.event_shape)
         return checker.wrap(x)

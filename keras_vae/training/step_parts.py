@@ -33,6 +33,21 @@ def place_in_global_batch(rows):
     return tf.reduce_sum(sizes[: context.replica_id_in_sync_group]), tf.reduce_sum(sizes)
 
 
+def first_row(rows, seen):
+    """Return the number, among all that are evaluated, of a replica's first row.
+
+    Args:
+        rows: int, those of the replica in this batch.
+        seen: float tensor, those of the replica in the batches before.
+    """
+    seen = ops.convert_to_tensor(seen)
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        seen = context.all_reduce(tf.distribute.ReduceOp.SUM, seen)
+    first, _ = place_in_global_batch(rows)
+    return first + ops.cast(seen, "int32")
+
+
 def arrange(x, y, sample_weight):
     """Return x, y and weights from what `fit` takes, so that Keras drops none of them."""
     if isinstance(x, tuple) and y is None:

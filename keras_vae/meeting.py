@@ -1,0 +1,144 @@
+"""How workers find each other before TensorFlow does, which would wait for an hour unheard."""
+
+import contextlib
+import json
+import socket
+import time
+
+from keras_vae.checks import message
+
+_TRY_SECONDS = 0.5
+# A program that is no worker says nothing, or something else.
+_TALK_SECONDS = 5
+_LONGEST = 1 << 20
+
+
+def meet(addresses, index, seconds):
+    """Return once all workers are there; the first one keeps the list.
+
+    Args:
+        addresses: list of str, "host:port" of each worker, the chief's first.
+        index: int, which of them this is.
+        seconds: float > 0, how long to wait.
+
+    Raises:
+        ValueError: if they do not come together in time, or do not agree who they are.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.closing(_listener(addresses[index])) as own:
+        if index == 0:
+            answer = _gather(own, addresses, deadline, seconds)
+        else:
+            answer = _report(addresses, index, deadline, seconds)
+    if answer:
+        raise ValueError(answer)
+
+
+def _listener(address):
+    """Return a socket that listens on this worker's port, so that nobody else takes it."""
+    port = _split(address)[1]
+    listener = socket.socket()
+    # As TensorFlow does: what an earlier worker has just left may be taken over.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("", port))
+    except OSError as error:
+        listener.close()
+        raise ValueError(
+            message(
+                f"Port {port} of this worker must be free",
+                f"{address}: {error.strerror}",
+                "Stop the program that has it, which may be an earlier worker, or choose another "
+                "port for it in TF_CONFIG.",
+            )
+        ) from error
+    listener.listen()
+    return listener
+
+
+def _gather(listener, addresses, deadline, seconds):
+    """Wait for the others, as their chief; tell each of them, and return, what is wrong or ""."""
+    with contextlib.ExitStack() as stack:
+        there, connections, answer = set(), [], ""
+        while len(there) < len(addresses) - 1 and not answer:
+            listener.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                answer = _missing(addresses, there, seconds)
+                break
+            stack.enter_context(contextlib.closing(connection))
+            hello = _read(connection)
+            if hello is not None:
+                connections.append(connection)
+                answer = _what_is_wrong(hello, addresses, there)
+                there.add(hello["index"])
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                _write(connection, {"answer": answer})
+    return answer
+
+
+def _report(addresses, index, deadline, seconds):
+    """Tell the chief that this worker is there; return what the chief says is wrong, or ""."""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return (
+                f"The chief of the {len(addresses)} workers, {addresses[0]}, did not answer worker "
+                f"{index} within {seconds:g} s. See that it runs, and that its port can be reached."
+            )
+        with contextlib.suppress(OSError):
+            with socket.create_connection(_split(addresses[0]), min(left, _TALK_SECONDS)) as chief:
+                _write(chief, {"index": index, "addresses": addresses})
+                # The chief waits for the others meanwhile.
+                reply = _read(chief, max(0.01, deadline - time.monotonic()) + _TALK_SECONDS)
+            if reply is not None:
+                return reply["answer"]
+        time.sleep(_TRY_SECONDS)
+
+
+def _what_is_wrong(hello, addresses, there):
+    index = hello["index"]
+    if hello["addresses"] != addresses:
+        received = f"{hello['addresses']} of worker {index} and {addresses} of the chief"
+        return message("All workers must have the same cluster in TF_CONFIG", received)
+    if index in there or index == 0:
+        return message(
+            "Each worker must have a task of its own in TF_CONFIG",
+            f"two workers with the number {index} of {len(addresses)}",
+        )
+    return ""
+
+
+def _missing(addresses, there, seconds):
+    absent = [
+        f"{index} ({address})"
+        for index, address in enumerate(addresses)
+        if index and index not in there
+    ]
+    return (
+        f"The {len(addresses)} workers did not come together within {seconds:g} s: no word from "
+        f"worker {', '.join(absent)}. See that each of them runs, with the same cluster in "
+        "TF_CONFIG and a task of its own."
+    )
+
+
+def _split(address):
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _write(connection, value):
+    connection.sendall(json.dumps(value).encode() + b"\n")
+
+
+def _read(connection, seconds=_TALK_SECONDS):
+    """Return the JSON object of one line, or None if something else comes, or nothing."""
+    connection.settimeout(seconds)
+    try:
+        with connection.makefile("rb") as lines:
+            value = json.loads(lines.readline(_LONGEST))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and {"index", "answer"} & set(value) else None

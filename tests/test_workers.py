@@ -1,0 +1,198 @@
+"""Several workers train as one process does, end together, and go on after a loss."""
+
+import csv
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_vae import runs
+
+LAUNCH = [sys.executable, "-m", "keras_vae_cli", "launch", "--workers"]
+NETWORK = ("--recipe", "textbook", "--network", "mlp", "--latent-dim", "3", "--batch-size", "100")
+# A worker that is left alone must end within this.
+BOUND_SECONDS = 60
+
+
+def start(workers, out, *options, source="digits"):
+    command = ["train", source, "--out", out, *NETWORK, *options]
+    return subprocess.Popen(
+        [*LAUNCH, str(workers), "--", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process, seconds=300):
+    try:
+        out, _ = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return out
+
+
+def children(process):
+    """Return the process numbers of the workers, the chief's first."""
+    listed = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return sorted(map(int, listed.split()))
+
+
+def wait_for_epochs(process, run, epochs):
+    end = time.monotonic() + 200
+    history = run / "training" / "history.csv"
+    while not history.exists() or len(history.read_text().splitlines()) <= epochs:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def curves(run):
+    with open(run / runs.HISTORY, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_alike(run, other, rtol=1e-5):
+    ours, theirs = curves(run), curves(other)
+    assert len(ours) == len(theirs)
+    for mine, other_row in zip(ours, theirs, strict=True):
+        for name, value in mine.items():
+            assert float(value) == pytest.approx(float(other_row[name]), rel=rtol), name
+    mine, other_metrics = (runs.load(path).metrics for path in (run, other))
+    assert mine["elbo"] == pytest.approx(other_metrics["elbo"], rel=rtol)
+    assert mine["nll"] == pytest.approx(other_metrics["nll"], rel=rtol)
+
+
+@pytest.fixture(scope="module")
+def alone(command_line, tmp_path_factory):
+    """A run of one process: 105 steps, the last of each epoch smaller than the others."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    options = ("--epochs", 7, "--binarize", "dynamic", "--quiet")
+    outcome = command_line("train", "digits", "--out", run, *NETWORK, *options)
+    assert outcome.status == 0, outcome.err
+    return run
+
+
+@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_workers_end_with_the_weights_of_one_process(workers, alone, tmp_path):
+    run = tmp_path / "run"
+    process = start(workers, run, "--epochs", 7, "--binarize", "dynamic", "--quiet")
+    out = finish(process)
+    assert process.returncode == 0, out
+    assert out.count("Wrote") == 1 and "[worker" not in out
+    for mine, theirs in zip(
+        runs.load(run).vae.get_weights(), runs.load(alone).vae.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    assert_alike(run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["worker", "chief", "job"])
+def test_what_is_killed_is_gone_on_with(killed, tmp_path):
+    options = ("--epochs", 12, "--checkpoint-steps", 7)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert finish(start(2, whole, *options)).count("Wrote") == 1
+    process = start(2, run, *options)
+    wait_for_epochs(process, run, 2)
+    workers = children(process)
+    victim = {"worker": workers[1], "chief": workers[0], "job": process.pid}[killed]
+    began = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    out = finish(process)
+    assert process.returncode == (-signal.SIGKILL if killed == "job" else 1), out
+    while any(pathlib.Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < began + BOUND_SECONDS
+        time.sleep(0.1)
+    if killed != "job":
+        assert "was ended by SIGKILL" in out and "--resume" in out and "Traceback" not in out
+    resumed = start(2, run, "--resume")
+    out = finish(resumed)
+    assert resumed.returncode == 0 and "Going on with the training" in out, out
+    assert_alike(run, whole)
+
+
+@pytest.mark.slow
+def test_sigterm_to_the_launcher_saves(tmp_path):
+    run = tmp_path / "run"
+    process = start(2, run, "--epochs", 500)
+    wait_for_epochs(process, run, 1)
+    process.terminate()
+    began = time.monotonic()
+    out = finish(process)
+    assert process.returncode == 143 and time.monotonic() - began < 15, out
+    assert "--resume goes on" in out and "Traceback" not in out
+    saved = list((run / "training" / "first").glob("checkpoint-*"))
+    assert saved
+
+
+# The first worker is the chief: what goes wrong there alone must end the others too.
+@pytest.mark.slow
+def test_a_folder_that_the_chief_refuses_is_said_by_each_worker(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    process = start(2, tmp_path / "run", "--epochs", 1)
+    out = finish(process, BOUND_SECONDS)
+    assert process.returncode == 2
+    assert len(re.findall("no run folder", out)) == 2 and "[worker 1] Error:" in out
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--latent-dim", "4"], "latent_dim 3 of worker 0 and 4 of worker 1"),
+        (["DATA"], "checksum"),
+    ],
+)
+def test_workers_that_differ_are_refused_by_each(change, said, tmp_path):
+    """Two workers by hand, as a cluster starts them."""
+    import json
+    import socket
+
+    arrays = [tmp_path / name / "images.npy" for name in ("a", "b")]
+    for index, path in enumerate(arrays):
+        path.parent.mkdir()
+        np.save(path, np.full((40, 8, 8), index, np.uint8))
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("", 0))
+        cluster = {"worker": [f"localhost:{probe.getsockname()[1]}" for probe in (one, other)]}
+    processes = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        options = [*NETWORK, "--epochs", "1", "--quiet"]
+        if change != ["DATA"] and index == 1:
+            options += change
+        # The same path on two machines need not be the same file.
+        folder = arrays[index].parent if change == ["DATA"] else arrays[0].parent
+        processes.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "keras_vae_cli",
+                    "train",
+                    "images.npy",
+                    "--out",
+                    str(tmp_path / "run"),
+                    *options,
+                ],
+                cwd=folder,
+                env={**os.environ, "TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    outs = [finish(process, BOUND_SECONDS) for process in processes]
+    for process, out in zip(processes, outs, strict=True):
+        assert process.returncode == 2 and said in out, out
+    assert not (tmp_path / "run").exists()
