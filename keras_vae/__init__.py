@@ -35,6 +35,8 @@ from keras_vae import (
     runs,
     sample_quality,
     schedules,
+    shards,
+    strategies,
 )
 from keras_vae.layers import Sampling
 from keras_vae.model import VAE
@@ -65,4 +67,6 @@ __all__ = [
     "runs",
     "sample_quality",
     "schedules",
+    "shards",
+    "strategies",
 ]

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import pathlib
+import zlib
 
 import keras
 import numpy as np
@@ -94,6 +95,11 @@ class Run:
     def name(self):
         """The name of the folder."""
         return self.path.resolve().name
+
+    @functools.cached_property
+    def checksum(self):
+        """CRC-32 of the trained model's file."""
+        return zlib.crc32((self.path / MODEL).read_bytes())
 
     def card(self):
         """Return the model card as Markdown."""

@@ -8,7 +8,7 @@ import warnings
 
 import click
 
-from keras_vae_cli import export, launch, output, train, use
+from keras_vae_cli import export, images, launch, output, train, use
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,7 +20,7 @@ def cli():
     """Train variational autoencoders, evaluate and use them, and export them to other runtimes."""
 
 
-for command in (train.train, launch.launch, *use.COMMANDS, export.export):
+for command in (train.train, launch.launch, *use.COMMANDS, *images.COMMANDS, export.export):
     cli.add_command(command)
 
 

@@ -1,11 +1,9 @@
-"""The commands that act on a run folder: evaluate, generate, reconstruct, interpolate, info."""
+"""The commands that tell about a run folder: evaluate, diagnose, info."""
 
 import click
 
 from keras_vae_cli import output
 
-_OUT_PNG = "PNG file to write."
-_PAIRS = 10
 _OPTIONAL = ("annealed_", "simulated_", "frechet_", "classifier_")
 
 
@@ -95,82 +93,6 @@ def diagnose(run, max_images, seed):
     output.say_next("keras-vae", "evaluate", output.shorten(opened.path))
 
 
-@click.command(short_help="Generate images.")
-@output.run_argument
-@output.count_option
-@output.seed_option
-@output.temperature_option
-@click.option("--out", required=True, type=click.Path(), help=".png for a grid, .npy for arrays.")
-def generate(run, count, seed, temperature, out):
-    """Generate images from RUN: draws of z from the prior, decoded."""
-    output.check_out(out, (".png", ".npy"))
-    output.import_keras_vae()
-    from keras_vae import plotting, runs
-
-    opened = runs.load(run)
-    images = opened.vae.generate(count, temperature=temperature, seed=seed)
-    plotting.save_images(images, out)
-    output.success(
-        out, output.size(out), f"{count} images", next_command=("keras-vae", "export", run)
-    )
-
-
-@click.command(short_help="Encode and decode image files.")
-@output.run_argument
-@click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option("--out", default="reconstructions.png", show_default=True, help=_OUT_PNG)
-def reconstruct(run, files, out):
-    """Encode and decode image FILES with RUN; each original stands above its reconstruction."""
-    output.check_out(out, (".png",))
-    output.import_keras_vae()
-    from keras_vae import plotting, runs
-
-    opened = runs.load(run)
-    images = opened.read_images(files)
-    plotting.save_pairs(images, opened.vae.reconstruct(images), out, columns=_PAIRS)
-    output.success(
-        out,
-        output.size(out),
-        output.count(images),
-        next_command=("keras-vae", "generate", run, "--out", "samples.png"),
-    )
-
-
-@click.command(short_help="Morph between two images.")
-@output.run_argument
-@click.argument("ends", nargs=-1, type=click.Path())
-@click.option(
-    "--test-images",
-    type=(int, int),
-    default=(0, 1),
-    show_default=True,
-    help="Without files: the places of two test images.",
-)
-@click.option("--steps", type=int, default=10, show_default=True, help="Images in the row.")
-@click.option("--out", default="interpolation.png", show_default=True, help=_OUT_PNG)
-def interpolate(run, ends, test_images, steps, out):
-    """Morph between two images, A.png and B.png, or between two test images, with RUN."""
-    if len(ends) not in (0, 2):
-        raise click.UsageError(
-            f"Give two image files, or none for two test images. Received: {len(ends)}."
-        )
-    output.check_out(out, (".png",))
-    output.import_keras_vae()
-    from keras_vae import latent, plotting, runs
-
-    opened = runs.load(run)
-    images = opened.read_images(ends) if ends else opened.test_images(test_images)
-    z_start, z_end = opened.vae.embed(images)
-    morphs = opened.vae.decode(latent.interpolate(z_start, z_end, steps))
-    plotting.save_grid(morphs, out, columns=steps)
-    output.success(
-        out,
-        output.size(out),
-        f"{steps} images",
-        next_command=("keras-vae", "generate", run, "--out", "samples.png"),
-    )
-
-
 @click.command()
 @output.run_argument
 def info(run):
@@ -237,4 +159,4 @@ def _numbers(metrics):
     return "\n".join(lines)
 
 
-COMMANDS = (evaluate, diagnose, generate, reconstruct, interpolate, info)
+COMMANDS = (evaluate, diagnose, info)

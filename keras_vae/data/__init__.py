@@ -2,7 +2,7 @@
 
 from keras_vae.data.image_data import ImageData
 from keras_vae.data.loading import load
-from keras_vae.data.reading import read_images
+from keras_vae.data.reading import image_paths, read_images
 from keras_vae.data.tfds_source import DataUnavailableError
 
-__all__ = ["DataUnavailableError", "ImageData", "load", "read_images"]
+__all__ = ["DataUnavailableError", "ImageData", "image_paths", "load", "read_images"]

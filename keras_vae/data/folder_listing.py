@@ -64,13 +64,16 @@ def _classified(folder):
     with os.scandir(folder) as entries:
         beside = any(e.is_file() and image_files.is_image_name(e.name) for e in entries)
     if beside:
-        return [(path, None) for path in _below(folder)]
+        return [(path, None) for path in images_below(folder)]
     return [
-        (path, name) for name in _subfolders(folder) for path in _below(os.path.join(folder, name))
+        (path, name)
+        for name in _subfolders(folder)
+        for path in images_below(os.path.join(folder, name))
     ]
 
 
-def _below(folder):
+def images_below(folder):
+    """Return the paths of all images below a folder, in a fixed order."""
     found = []
     for directory, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))

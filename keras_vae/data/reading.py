@@ -1,11 +1,38 @@
 """Single image files, read as the images of a set are."""
 
+import os
+
 import numpy as np
 
 from keras_vae import checks
 from keras_vae.data import image_files, pixels
+from keras_vae.data.folder_listing import images_below
 
 _COLOR_MODES = {1: "grayscale", 3: "rgb"}
+
+
+def image_paths(paths):
+    """Return the paths of image files: those given, and those below the folders given, in order.
+
+    Args:
+        paths: list of paths of files and folders.
+
+    Raises:
+        ValueError: if a folder holds no image.
+    """
+    found = []
+    for path in map(str, paths):
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        below = images_below(path)
+        if not below:
+            extensions = ", ".join(image_files.EXTENSIONS)
+            raise ValueError(
+                checks.message(f"The folder {path} must hold images ({extensions})", "no image")
+            )
+        found += below
+    return found
 
 
 def read_images(files, image_shape):

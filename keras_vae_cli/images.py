@@ -1,0 +1,163 @@
+"""The commands that draw: generate, reconstruct, interpolate."""
+
+import os
+import pathlib
+import zlib
+
+import click
+
+from keras_vae_cli import output
+
+_OUT_PNG = "PNG file to write."
+_PAIRS = 10
+# More than this is no picture to look at, and no array to hold at once.
+_MOST_IN_A_GRID = 10_000
+_MOST_BYTES = 1 << 30
+_NEXT = ("--out", "samples.png")
+
+
+@click.command(short_help="Generate images.")
+@output.run_argument
+@output.count_option
+@output.seed_option
+@output.temperature_option
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(),
+    help=".png for a grid, .npy for an array; a name without a suffix for a folder of .npz shards, "
+    "for any number of images.",
+)
+@output.quiet_option
+def generate(run, count, seed, temperature, out, quiet):
+    """Generate images from RUN: draws of z from the prior, decoded.
+
+    A folder of shards that was not completed is completed by the same command.
+    """
+    is_folder = not pathlib.Path(out).suffix
+    if not is_folder:
+        output.check_out(out, (".png", ".npy"))
+    output.import_keras_vae()
+    from keras_vae import plotting, random, runs, shards
+
+    opened = runs.load(run)
+    vae = opened.vae
+    next_command = ("keras-vae", "export", run)
+    if is_folder:
+        source = {"generate": opened.checksum, "seed": seed, "temperature": temperature}
+
+        def make(start, stop):
+            seeds = random.row_seeds(seed, stop - start, first_row=start)
+            images = vae.generate(stop - start, temperature=temperature, seed=seeds)
+            return {"images": images, "seeds": seeds}
+
+        _write_shards(out, source, count, vae, make, quiet, next_command)
+        return
+    _check_size(out, count, shards.row_bytes(vae.event_shape))
+    plotting.save_images(vae.generate(count, temperature=temperature, seed=seed), out)
+    output.success(out, output.size(out), f"{count} images", next_command=next_command)
+
+
+@click.command(short_help="Encode and decode image files.")
+@output.run_argument
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--out",
+    default="reconstructions.png",
+    show_default=True,
+    help="PNG file to write; a name without a suffix for a folder of .npz shards.",
+)
+@output.quiet_option
+def reconstruct(run, files, out, quiet):
+    """Encode and decode image FILES, or those in folders, with RUN.
+
+    In a picture each original stands above its reconstruction. A folder of shards, for any number
+    of images, that was not completed is completed by the same command.
+    """
+    is_folder = not pathlib.Path(out).suffix
+    if not is_folder:
+        output.check_out(out, (".png",))
+    output.import_keras_vae()
+    from keras_vae import data, plotting, runs
+
+    opened = runs.load(run)
+    vae = opened.vae
+    files = data.image_paths(files)
+    next_command = ("keras-vae", "generate", run, *_NEXT)
+    if is_folder:
+        names = zlib.crc32("\n".join(map(os.path.abspath, files)).encode())
+        source = {"reconstruct": opened.checksum, "files": names}
+
+        def make(start, stop):
+            images = opened.read_images(files[start:stop])
+            names = [os.path.abspath(file) for file in files[start:stop]]
+            return {"images": vae.predict(images, verbose=0), "files": names}
+
+        _write_shards(out, source, len(files), vae, make, quiet, next_command)
+        return
+    _check_size(out, 2 * len(files), 0)
+    images = opened.read_images(files)
+    plotting.save_pairs(images, vae.reconstruct(images), out, columns=_PAIRS)
+    output.success(out, output.size(out), output.count(images), next_command=next_command)
+
+
+@click.command(short_help="Morph between two images.")
+@output.run_argument
+@click.argument("ends", nargs=-1, type=click.Path())
+@click.option(
+    "--test-images",
+    type=(int, int),
+    default=(0, 1),
+    show_default=True,
+    help="Without files: the places of two test images.",
+)
+@click.option("--steps", type=int, default=10, show_default=True, help="Images in the row.")
+@click.option("--out", default="interpolation.png", show_default=True, help=_OUT_PNG)
+def interpolate(run, ends, test_images, steps, out):
+    """Morph between two images, A.png and B.png, or between two test images, with RUN."""
+    if len(ends) not in (0, 2):
+        raise click.UsageError(
+            f"Give two image files, or none for two test images. Received: {len(ends)}."
+        )
+    output.check_out(out, (".png",))
+    output.import_keras_vae()
+    from keras_vae import latent, plotting, runs
+
+    opened = runs.load(run)
+    images = opened.read_images(ends) if ends else opened.test_images(test_images)
+    z_start, z_end = opened.vae.embed(images)
+    morphs = opened.vae.decode(latent.interpolate(z_start, z_end, steps))
+    plotting.save_grid(morphs, out, columns=steps)
+    output.success(
+        out,
+        output.size(out),
+        f"{steps} images",
+        next_command=("keras-vae", "generate", run, *_NEXT),
+    )
+
+
+def _check_size(out, count, row_bytes):
+    """Refuse a picture or an array that would not be one; a folder of shards takes any number."""
+    is_grid = pathlib.Path(out).suffix.lower() == ".png"
+    if count > _MOST_IN_A_GRID if is_grid else count * row_bytes > _MOST_BYTES:
+        limit = f"{_MOST_IN_A_GRID} images" if is_grid else "1 GiB"
+        raise click.UsageError(
+            f"A {pathlib.Path(out).suffix} file takes at most {limit}. Received: {count} images. "
+            f"Write a folder of shards: --out {pathlib.Path(out).with_suffix('')}."
+        )
+
+
+def _write_shards(out, source, count, vae, make, quiet, next_command):
+    from keras_vae import shards
+
+    # Original and reconstruction are in memory together.
+    writer = shards.Shards(out, source, count, 2 * shards.row_bytes(vae.event_shape))
+    done, kept = writer.write(make, progress=not quiet)
+    facts = [f"{count} images in {done + kept} shards"]
+    if kept:
+        facts.append(f"{kept} of them were there")
+    path = output.shorten(writer.path)
+    output.success(path, output.size(writer.path), *facts, next_command=next_command)
+
+
+COMMANDS = (generate, reconstruct, interpolate)
