@@ -61,7 +61,7 @@ class VAE(TrainableModel):
     >>> vae.compile(optimizer="adam")
     >>> history = vae.fit(np.zeros((32, *shape), "float32"), epochs=1, verbose=0)
     >>> sorted(history.history)
-    ['kl_loss', 'loss', 'reconstruction_loss']
+    ['kl_loss', 'learning_rate', 'loss', 'reconstruction_loss']
     """
 
     def __init__(

@@ -92,6 +92,31 @@ def save_pairs(images, reconstructions, path, columns=10):
     save_grid(np.concatenate(rows), path, columns)
 
 
+def scatter(points):
+    """Draw points on the plane of their first two principal components.
+
+    Args:
+        points: array `(N, D)`.
+
+    Output shape:
+        `(height, width, 3)`, a NumPy array of uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    centred = np.asarray(points, "float64") - np.mean(points, axis=0)
+    axes_of_spread = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    plane = centred @ axes_of_spread.T
+    plane = np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.scatter(*plane.T, s=4, alpha=0.5)
+    axes.set(xlabel="first principal component of z", ylabel="second", aspect="equal")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def save_history(history, path):
     """Write the curves of training to a PNG file.
 

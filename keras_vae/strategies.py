@@ -58,6 +58,14 @@ def get(name="auto", meeting_seconds=_MEETING_SECONDS):
     return tf.distribute.get_strategy()
 
 
+def make_deterministic():
+    """Let TensorFlow compute the same bits each time, on accelerators too, which is slower.
+
+    Call it before anything else of TensorFlow.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
 def _devices():
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return [device.name for device in found]

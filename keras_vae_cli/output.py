@@ -62,13 +62,6 @@ def clean_up_on_sigterm():
     signal.signal(signal.SIGTERM, stop)
 
 
-def verbosity(quiet):
-    """Return Keras's `verbose`: a bar on a terminal, a line an epoch elsewhere, or nothing."""
-    if quiet:
-        return 0
-    return 1 if sys.stdout.isatty() else 2
-
-
 def success(path, size, *facts, next_command):
     """Print the last lines of a command: what was written, what it is, what to type next."""
     click.echo(f"Wrote {path} ({', '.join([size, *facts])}).")

@@ -83,6 +83,7 @@ class Session:
                 "warmup",
                 "warmup_epochs",
                 "mixed_precision",
+                "deterministic",
             )
             if name in options
         }
@@ -99,13 +100,13 @@ class Session:
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         }
 
-    def fit(self, verbose, training, every_steps=None, every_minutes=None):
+    def fit(self, training, every_steps=None, every_minutes=None, watchers=()):
         """Train; Ctrl-C ends the training but not the command, SIGTERM both.
 
         Args:
-            verbose: as `keras.Model.fit` takes it.
             training: `keras_vae.trainings.Training`, where checkpoints go.
             every_steps, every_minutes: see `keras_vae.callbacks.Checkpoint`.
+            watchers: callbacks that show what happens.
         """
         first = self._options["epochs"]
 
@@ -118,10 +119,11 @@ class Session:
             with _between_steps(self.workers) as signals, warnings.catch_warnings():
                 # The command says it itself, at the end.
                 warnings.filterwarnings("ignore", "Training stopped", RuntimeWarning)
-                self._fit(0, first, [*checkpoint(_FIRST), signals], verbose)
+                self._fit(0, first, [*checkpoint(_FIRST), signals, *watchers])
                 if self._options["finish_epochs"] and self.nan_epoch is None:
                     self.vae = parts.build_finish(self.vae, self._options, len(self.data.train))
-                    self._fit(first, self.epochs, [*checkpoint(_FINISH), signals], verbose)
+                    callbacks = [*checkpoint(_FINISH), signals, *watchers]
+                    self._fit(first, self.epochs, callbacks)
         except (KeyboardInterrupt, SystemExit):
             # One that came a second time has cut a step short.
             if not signals.forced:
@@ -133,7 +135,7 @@ class Session:
                 click.echo("Terminated: the same command with --resume goes on.", err=True)
             sys.exit(output.TERMINATED)
 
-    def _fit(self, start, end, callbacks, verbose):
+    def _fit(self, start, end, callbacks):
         guard = StopOnNaN()
         try:
             self.vae.fit(
@@ -141,7 +143,7 @@ class Session:
                 validation_data=self.data.validation,
                 initial_epoch=start,
                 epochs=end,
-                verbose=verbose,
+                verbose=0,
                 callbacks=[guard, *callbacks],
             )
         finally:

@@ -20,6 +20,8 @@ _DATA_OPTIONS = (
     "skip_bad",
     "data_dir",
 )
+# Examples whose z are drawn.
+_SHOWN = 2000
 
 
 class ImageSize(click.ParamType):
@@ -183,6 +185,12 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     help="Devices: one; all accelerators of this machine; the workers of TF_CONFIG or of a SLURM "
     "step. auto: as many as there are.",
 )
+@_option(
+    "--deterministic",
+    is_flag=True,
+    help="Compute the same bits each time, on accelerators too, which is slower.",
+)
+@_option("--tensorboard", type=click.Path(), help="Folder to write for TensorBoard, an extra.")
 @output.seed_option
 @output.quiet_option
 @click.pass_context
@@ -195,6 +203,7 @@ def train(
     checkpoint_minutes,
     checkpoint_steps,
     strategy,
+    tensorboard,
     quiet,
     **options,
 ):
@@ -211,7 +220,9 @@ def train(
     from keras_vae.workers import Workers
     from keras_vae_cli import parts
 
-    # Nothing of TensorFlow's may come before the workers have met.
+    # Nothing of TensorFlow's may come before this, and before the workers have met.
+    if options["deterministic"]:
+        strategies.make_deterministic()
     strategy = strategies.get(strategy)
     workers = Workers(strategy)
     unset = click.core.ParameterSource.DEFAULT
@@ -246,9 +257,10 @@ def train(
         click.echo(_where(training))
     with strategy.scope():
         session = _prepare(dict(training.options), workers, progress=not quiet)
+    watchers = _watchers(session.data, tensorboard, options["seed"], quiet)
     with contextlib.ExitStack() as stack:
         workers.from_chief(lambda: stack.enter_context(training) and None)
-        session.fit(output.verbosity(quiet), training, checkpoint_steps, checkpoint_minutes)
+        session.fit(training, checkpoint_steps, checkpoint_minutes, watchers)
         session.check_learnt()
         if workers.is_chief:
             _write(session, training, progress=not quiet)
@@ -265,6 +277,17 @@ def _prepare(options, workers, progress):
     held = {"num_train": data.num_train, "image_shape": data.image_shape, "checksum": data.checksum}
     workers.check_same(held, "training images", "Give each of them the same source.")
     return recipe.prepare(data, load_options, options, workers)
+
+
+def _watchers(data, tensorboard, seed, quiet):
+    """Return the callbacks that show how a training goes."""
+    from keras_vae import callbacks, evaluation
+
+    watchers = [] if quiet else [callbacks.Progress(data.num_train, data.batch_size)]
+    if tensorboard:
+        examples = evaluation.first_examples(evaluation.held_out(data), _SHOWN)
+        watchers.append(callbacks.TensorBoard(tensorboard, examples, seed=seed))
+    return watchers
 
 
 def _write(session, training, progress):

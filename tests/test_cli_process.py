@@ -30,7 +30,7 @@ def start(*arguments, preexec_fn=None, **variables):
 def train_until_an_epoch_is_done(run):
     process = start("train", "digits", "--out", run, "--epochs", 100000, *QUICK)
     for line in process.stdout:
-        if "val_loss" in line:
+        if "validation" in line:
             return process
     raise AssertionError(process.stderr.read())
 

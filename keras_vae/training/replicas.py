@@ -15,16 +15,16 @@ def are_several(model):
 
 
 def distribute(model, x, **form):
-    """Return data of `keras_vae.data.load` so that each replica takes its rows of each batch.
+    """Return data of `keras_vae.data.load` so that each replica takes its rows of a batch.
 
     Other data are returned as they are: Keras divides them.
 
     Args:
-        model: `VAE`, of several replicas.
+        model: `VAE`.
         x: as `fit` and `evaluate` take it.
         **form: see `keras_vae.data.pipeline.build`.
     """
-    if not hasattr(x, "variant"):
+    if not are_several(model) or not hasattr(x, "variant"):
         return x
     strategy = model.distribute_strategy
 

@@ -1,4 +1,4 @@
-"""What `VAE.fit` does around the epochs."""
+"""Checkpoints of a training under way."""
 
 import math
 import pathlib
@@ -6,100 +6,15 @@ import time
 import warnings
 
 import keras
-import numpy as np
 
 from keras_vae import checkpoints
 from keras_vae.checkpoints import Place
 from keras_vae.checks import integer, number
 from keras_vae.workers import Asking
 
-NAN_CAUSES = (
-    "Likely causes: a learning rate that is too high (try a tenth of it), NaN or unscaled values "
-    "in the data (pixels belong in [0, 1]), a Gaussian likelihood whose variance shrinks to "
-    "nothing (fix `scale`), or float16 overflow (use mixed_bfloat16)."
-)
-
-
 # A training that is killed early has something to go on from.
 _FIRST_SECONDS = 30.0
 _NEVER = 2**31
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """Stop training when the loss is no longer finite, and keep the last good weights.
-
-    Weights and optimiser go back to where they were at the end of the last epoch with a finite
-    loss, or at the beginning. `VAE.fit` adds this callback by itself.
-
-    Attributes:
-        stopped_epoch: int or None, the epoch (from 0) whose loss was not finite.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.stopped_epoch = None
-        self._good = None
-
-    def on_train_begin(self, logs=None):
-        self.stopped_epoch = None
-        self._good = self._values()
-
-    def on_epoch_end(self, epoch, logs=None):
-        values = self._values()
-        losses = [(logs or {}).get(name, 0.0) for name in ("loss", "val_loss")]
-        if all(map(math.isfinite, losses)) and all(np.isfinite(value).all() for _, value in values):
-            self._good = values
-            return
-        self.stopped_epoch = epoch
-        for variable, value in self._good:
-            variable.assign(value)
-        self.model.stop_training = True
-        warnings.warn(
-            f"Training stopped: the loss was not finite in epoch {epoch + 1}. The weights are "
-            f"those from before that epoch. {NAN_CAUSES}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-
-    def on_train_end(self, logs=None):
-        self._good = None
-
-    def _values(self):
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        return [(variable, keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-class SetEpoch(keras.callbacks.Callback):
-    """Tell a data set which epoch begins, so that peeking at it changes no order.
-
-    Args:
-        dataset: what `keras_vae.data.load` gives as `train`, which has a `set_epoch`.
-        first: `Place` that the training begins with.
-    """
-
-    def __init__(self, dataset, first):
-        super().__init__()
-        self._dataset, self._first = dataset, first
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._dataset.set_epoch(epoch, self._first.batch if epoch == self._first.epoch else 0)
-
-
-class PlanSchedules(keras.callbacks.Callback):
-    """Tell the objective's schedules how long the training is. `VAE.fit` adds it by itself.
-
-    Args:
-        first: `Place` that the training begins with.
-    """
-
-    def __init__(self, first):
-        super().__init__()
-        self._first = first
-
-    def on_train_begin(self, logs=None):
-        steps = self.params.get("steps")
-        epochs = self.params["epochs"] - self._first.epoch
-        self.model.objective.plan(None if steps is None else steps * epochs - self._first.batch)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -126,6 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
     Example:
 
     >>> import tempfile
+    >>> import numpy as np
     >>> from keras_vae import VAE, networks
     >>> vae = VAE(networks.mlp_encoder((4,), 2), networks.mlp_decoder((4,), 2), seed=0)
     >>> vae.compile(optimizer="adam")
@@ -250,41 +166,3 @@ class Checkpoint(keras.callbacks.Callback):
         return seconds >= min(limits, default=math.inf) or (
             self.every_steps is not None and steps >= self.every_steps
         )
-
-
-def complete(callbacks, x, first):
-    """Return the callbacks of `VAE.fit`: the user's, and those that it adds by itself.
-
-    Args:
-        callbacks: as `fit` takes them.
-        x: the training data.
-        first: `Place` that the training begins with.
-    """
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    added = [PlanSchedules(first)]
-    if hasattr(x, "set_epoch"):
-        added.append(SetEpoch(x, first))
-    callbacks = as_list(callbacks)
-    if not any(isinstance(callback, StopOnNaN) for callback in callbacks):
-        added.append(StopOnNaN())
-    # Before the user's, so that no checkpoint is taken of weights that are not finite.
-    return [*added, *callbacks]
-
-
-def as_list(callbacks):
-    """Return a list of the callbacks that `fit` was given."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-
-
-def first_place(model, callbacks, x, initial_epoch):
-    """Return the `Place` to begin with: that of the last checkpoint, where there is one."""
-    first = Place(initial_epoch)
-    for callback in as_list(callbacks):
-        if isinstance(callback, Checkpoint):
-            first = callback.restore(model, x, first)
-    return first

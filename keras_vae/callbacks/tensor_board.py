@@ -1,0 +1,89 @@
+"""A training as TensorBoard shows it."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import plotting
+from keras_vae.checks import integer, message
+
+_SAMPLES, _PAIRS, _POINTS = 64, 10, 2000
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Write what TensorBoard shows: scalars, image grids, z of the data, and the KL of each unit.
+
+    It needs the package `tensorboard`: pip install 'keras-vae[tensorboard]'.
+
+    Args:
+        folder: str or path, of this training.
+        x: array `(N, *event)` of examples, of which the first 2,000 are used; images where the
+            event is `(H, W, C)`, of which there are pictures too.
+        every_epochs: int >= 1, how often pictures and histograms are made.
+        seed: int, of the samples.
+
+    Raises:
+        ImportError: without the package.
+
+    Example:
+
+    >>> TensorBoard("logs", np.zeros((8, 4, 4, 1), "float32"), every_epochs=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: `every_epochs` must be an integer >= 1. Received: every_epochs=0.
+    """
+
+    # Several steps may be made between two calls.
+    hears_executions = True
+
+    def __init__(self, folder, x, every_epochs=1, seed=0):
+        super().__init__()
+        self._every = integer("every_epochs", every_epochs, 1)
+        self._folder, self._seed = str(folder), seed
+        self._x = np.asarray(x[:_POINTS], "float32")
+        self._writer = None
+        try:
+            import tensorboard  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                message(
+                    "kv.callbacks.TensorBoard needs the package tensorboard",
+                    "an environment without it",
+                    "Install it with: pip install 'keras-vae[tensorboard]'",
+                )
+            ) from error
+
+    def on_train_begin(self, logs=None):
+        from keras_vae.training import summaries
+
+        self._writer = summaries.Writer(self._folder) if self.model.workers.is_chief else None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._writer is None:
+            return
+        self._writer.scalars(logs or {}, epoch)
+        if (epoch + 1) % self._every:
+            return
+        posterior = self.model.encode(self._x)
+        if self.model.posterior.is_gaussian:
+            # Of each unit, over the examples: those near zero are not used.
+            self._writer.histogram("kl_of_units", _unit_kl(posterior).mean(axis=0), epoch)
+        centres = ops.convert_to_numpy(self.model.posterior.embed(posterior))
+        self._writer.image("z", plotting.scatter(centres), epoch)
+        if len(self.model.event_shape) == 3 and self.model.event_shape[-1] in (1, 3):
+            samples = self.model.generate(_SAMPLES, seed=self._seed)
+            self._writer.image("samples", plotting.image_grid(samples), epoch)
+            first = self._x[:_PAIRS]
+            pairs = np.concatenate([first, ops.convert_to_numpy(self.model.reconstruct(first))])
+            grid = plotting.image_grid(pairs, columns=len(first))
+            self._writer.image("reconstructions", grid, epoch)
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _unit_kl(posterior):
+    """Return the KL of each unit to the standard normal, `(N, D)` nats (Kingma & Welling, B)."""
+    mean, log_var = (ops.convert_to_numpy(value) for value in posterior[:2])
+    return 0.5 * (mean**2 + np.exp(log_var) - 1.0 - log_var)
