@@ -1,6 +1,7 @@
 """A training under way: the folder `training` of its run, from which it goes on."""
 
 import dataclasses
+import fcntl
 import json
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ from keras_vae.files import check_place, final_path, read_json, recover, write_j
 OPTIONS = "options.json"
 FORMAT = "keras_vae training"
 FORMAT_VERSION = 1
+_LOCK = "lock"
 
 
 @dataclasses.dataclass
@@ -47,18 +49,51 @@ class Training:
         if not self.resumes:
             # Another training may have begun there while this one read its data.
             _check_new(self.path, self.overwrite)
+        self._lock = _lock(self.folder)
+        if not self.resumes:
             if self.overwrite:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                _empty(self.folder)
             head = {"format": FORMAT, "format_version": FORMAT_VERSION}
             write_json(self.folder / OPTIONS, {**head, "options": self.options})
         return self
 
     def __exit__(self, kind, error, traceback):
         """Leave nothing of a training that failed before it saved anything."""
+        self._lock.close()
         if kind is not None and not self.is_saved:
             shutil.rmtree(self.folder, ignore_errors=True)
             if self.path.is_dir() and not any(self.path.iterdir()):
                 self.path.rmdir()
+
+
+def _empty(folder):
+    """Remove what is in the folder of a training, but for the lock."""
+    for child in folder.iterdir():
+        if child.is_dir():
+            shutil.rmtree(child, ignore_errors=True)
+        elif child.name != _LOCK:
+            child.unlink()
+
+
+def _lock(folder):
+    """Return the file that says that a process trains here, which the system forgets with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = open(folder / _LOCK, "a")  # noqa: SIM115: it is closed when the training ends.
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ValueError(
+            message(
+                "One process at a time trains in a run folder",
+                f"{folder.parent}, in which another one trains now",
+                "Wait for it or stop it, or choose another name with --out.",
+            )
+        ) from None
+    except OSError:
+        # A file system without locks.
+        pass
+    return file
 
 
 def find(path, options, given, overwrite=False, resume=False):
@@ -102,7 +137,7 @@ def _check_new(path, overwrite):
 
 def _check_target(path, overwrite):
     """Raise `ValueError` unless a run may be written to `path`."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or _is_empty(path):
         check_place(path)
         return
     if not (path / runs.CONFIG).is_file() and not (path / runs.TRAINING).is_dir():
@@ -131,6 +166,17 @@ def _check_target(path, overwrite):
             )
         )
     check_place(path)
+
+
+def _is_empty(path):
+    """Return whether there is nothing at a path, or a training that was killed as it began."""
+    if not path.is_dir():
+        return False
+    names = {child.name for child in path.iterdir()}
+    if names != {runs.TRAINING}:
+        return not names
+    begun = {child.name for child in (path / runs.TRAINING).iterdir()}
+    return begun <= {_LOCK}
 
 
 def _recorded(record, options, given):

@@ -195,3 +195,16 @@ def test_twenty_kills_at_random_moments(tmp_path):
     for mine, theirs in zip(one.vae.get_weights(), other.vae.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert one.metrics == other.metrics and os.listdir(tmp_path) == ["whole", "run"]
+
+
+def test_a_second_process_leaves_a_training_under_way_alone(tmp_path, command_line):
+    run = tmp_path / "run"
+    process = start(run, *NETWORK, "--epochs", 100_000)
+    wait_for(lambda: list(run.glob("training/first/checkpoint-*")), process)
+    for options in (["--resume"], [*NETWORK, "--overwrite"]):
+        outcome = command_line("train", "digits", "--out", run, "--quiet", *options)
+        assert outcome.status == 2 and "another one trains now" in outcome.err
+    assert process.poll() is None and list(run.glob("training/first/checkpoint-*"))
+    process.kill()
+    process.communicate()
+    assert command_line("train", "digits", "--out", run, *QUICK, "--overwrite").status == 0
