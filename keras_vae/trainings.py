@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import os
 import pathlib
 import shutil
 
@@ -59,7 +60,7 @@ class Training:
 
     def __exit__(self, kind, error, traceback):
         """Leave nothing of a training that failed before it saved anything."""
-        self._lock.close()
+        os.close(self._lock)
         if kind is not None and not self.is_saved:
             shutil.rmtree(self.folder, ignore_errors=True)
             if self.path.is_dir() and not any(self.path.iterdir()):
@@ -76,13 +77,13 @@ def _empty(folder):
 
 
 def _lock(folder):
-    """Return the file that says that a process trains here, which the system forgets with it."""
+    """Return the open file that says that a process trains here, which the system forgets with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / _LOCK, "a")  # noqa: SIM115: it is closed when the training ends.
+    file = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
+        os.close(file)
         raise ValueError(
             message(
                 "One process at a time trains in a run folder",
