@@ -77,7 +77,7 @@ def _empty(folder):
 
 
 def _lock(folder):
-    """Return the open file that says that a process trains here, which the system forgets with it."""
+    """Return an open file that says that a process trains here; its end takes the lock away."""
     folder.mkdir(parents=True, exist_ok=True)
     file = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
     try:
