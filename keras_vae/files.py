@@ -139,8 +139,10 @@ def _naming(path):
 def remove_partial(folder):
     """Remove what a killed process left half-written in a folder."""
     for partial in pathlib.Path(folder).glob(f"{_PARTIAL}*"):
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        owner = partial.name.removeprefix(_PARTIAL).partition("-")[0]
+        if not _is_alive(owner):
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
 
 def write_text(path, text):

@@ -61,6 +61,8 @@ class Shards:
 
     def _claim(self, source):
         index = self.path / INDEX
+        if self.path.is_dir():
+            remove_partial(self.path)
         if index.is_file():
             found = _index(self.path)
             if {name: found.get(name) for name in source} != source:
@@ -71,7 +73,6 @@ class Shards:
                         _FIX,
                     )
                 )
-            remove_partial(self.path)
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(

@@ -9,7 +9,14 @@ import shutil
 
 from keras_vae import checkpoints, runs
 from keras_vae.checks import file_format, message
-from keras_vae.files import check_place, final_path, read_json, recover, write_json
+from keras_vae.files import (
+    check_place,
+    final_path,
+    read_json,
+    recover,
+    remove_partial,
+    write_json,
+)
 
 OPTIONS = "options.json"
 FORMAT = "keras_vae training"
@@ -60,11 +67,13 @@ class Training:
 
     def __exit__(self, kind, error, traceback):
         """Leave nothing of a training that failed before it saved anything."""
-        os.close(self._lock)
-        if kind is not None and not self.is_saved:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if self.path.is_dir() and not any(self.path.iterdir()):
-                self.path.rmdir()
+        try:
+            if kind is not None and not self.is_saved:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if self.path.is_dir() and not any(self.path.iterdir()):
+                    self.path.rmdir()
+        finally:
+            os.close(self._lock)
 
 
 def _empty(folder):
@@ -176,6 +185,7 @@ def _is_empty(path):
     names = {child.name for child in path.iterdir()}
     if names != {runs.TRAINING}:
         return not names
+    remove_partial(path / runs.TRAINING)
     begun = {child.name for child in (path / runs.TRAINING).iterdir()}
     return begun <= {_LOCK}
 

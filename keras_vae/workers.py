@@ -18,6 +18,8 @@ _LOST = (
     tf.errors.InternalError,
     tf.errors.UnknownError,
 )
+# What TensorFlow says of another worker, and not of this one.
+_SIGNS = ("collective", "coordination", "heartbeat", "grpc", "socket", "/job:", "unhealthy")
 # Workers ask each other so often, since each asking costs a message to and fro.
 _ASKING_SECONDS = 0.5
 _WORD = np.dtype("<i8")
@@ -61,10 +63,11 @@ class Workers:
         try:
             yield
         except _LOST as error:
-            if self.count == 1:
+            text = str(error).strip() or type(error).__name__
+            if self.count == 1 or not any(sign in text.lower() for sign in _SIGNS):
                 raise
-            text = str(error).strip().splitlines()
-            cause = next((line for line in text if "aborted" in line.lower()), text[0])
+            lines = text.splitlines()
+            cause = next((line for line in lines if "aborted" in line.lower()), lines[0])
             raise WorkerLostError(
                 f"Worker {self.index} of {self.count} has lost another one: {cause.strip()}. See "
                 "what that one says, and start all workers again with the same command and "

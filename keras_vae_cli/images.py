@@ -85,8 +85,7 @@ def reconstruct(run, files, out, quiet):
     files = data.image_paths(files)
     next_command = ("keras-vae", "generate", run, *_NEXT)
     if is_folder:
-        names = zlib.crc32("\n".join(map(os.path.abspath, files)).encode())
-        source = {"reconstruct": opened.checksum, "files": names}
+        source = {"reconstruct": opened.checksum, "files": _checksum(files)}
 
         def make(start, stop):
             images = opened.read_images(files[start:stop])
@@ -134,6 +133,16 @@ def interpolate(run, ends, test_images, steps, out):
         f"{steps} images",
         next_command=("keras-vae", "generate", run, *_NEXT),
     )
+
+
+def _checksum(files):
+    """Return a number that changes with the names of files, their sizes and times."""
+    found = 0
+    for file in files:
+        state = os.stat(file)
+        text = f"{os.path.abspath(file)} {state.st_size} {state.st_mtime_ns}"
+        found = zlib.crc32(text.encode(), found)
+    return found
 
 
 def _check_size(out, count, row_bytes):

@@ -89,6 +89,9 @@ class _Team:
             "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
             _PIPE: str(self._pipe),
         }
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        # Two processes cannot share an accelerator; one without any uses the processor.
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(visible[index :: len(ports)])
         others = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(
             [sys.executable, "-m", "keras_vae_cli", *command],

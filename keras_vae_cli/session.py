@@ -48,6 +48,11 @@ class Session:
         }
 
     @property
+    def seed(self):
+        """The seed of all random numbers."""
+        return self._options["seed"]
+
+    @property
     def epochs(self):
         """The epochs that were asked for."""
         return self._options["epochs"] + self._options["finish_epochs"]
@@ -59,7 +64,7 @@ class Session:
 
     def check_learnt(self):
         """Raise if there is nothing worth writing: no step was made, or no good epoch."""
-        if self.interrupted and not (self.epochs_done or int(self.vae.step)):
+        if self.interrupted and not (self.epochs_done or int(self.vae.step.numpy())):
             raise KeyboardInterrupt
         if self.nan_epoch == 0:
             raise ValueError(
@@ -151,7 +156,7 @@ class Session:
 
     def write(self, run, progress):
         """Write the model and its history, and unless Ctrl-C is pressed metrics and pictures."""
-        history, seed = self.history, self._options["seed"]
+        history, seed = self.history, self.seed
         with _without_interrupts():
             kv.runs.write_model(run, self.vae, history)
         if not self.interrupted:
@@ -197,6 +202,7 @@ class _Signals(keras.callbacks.Callback):
         super().__init__()
         self._asking = Asking(workers)
         self.heard, self.forced = 0, False
+        self._received = 0
 
     def interrupt(self, *_):
         self._hear(_INTERRUPT)
@@ -205,7 +211,9 @@ class _Signals(keras.callbacks.Callback):
         self._hear(_TERMINATE)
 
     def _hear(self, what):
-        self.forced = self.heard == what
+        # What another worker has heard does not count: its signal comes here a moment later.
+        self.forced = self._received == what
+        self._received = what
         self.heard = max(self.heard, what)
         if self.forced:
             self._stop()

@@ -2,26 +2,11 @@
 
 import contextlib
 import functools
-import os
 
 import click
 
 from keras_vae_cli import output
 from keras_vae_cli.recipes import RECIPES
-
-_DATA_OPTIONS = (
-    "batch_size",
-    "image_size",
-    "binarize",
-    "validation_fraction",
-    "test_fraction",
-    "value_range",
-    "color_mode",
-    "skip_bad",
-    "data_dir",
-)
-# Examples whose z are drawn.
-_SHOWN = 2000
 
 
 class ImageSize(click.ParamType):
@@ -215,116 +200,26 @@ def train(
     A training that was killed, terminated or interrupted goes on where it stood with --resume and
     the same --out.
     """
+    unset = click.core.ParameterSource.DEFAULT
+    given = {name for name in options if context.get_parameter_source(name) is not unset}
     output.import_keras_vae()
-    from keras_vae import strategies, trainings
-    from keras_vae.workers import Workers
-    from keras_vae_cli import parts
+    from keras_vae import strategies
+    from keras_vae_cli import trainer
 
     # Nothing of TensorFlow's may come before this, and before the workers have met.
     if options["deterministic"]:
         strategies.make_deterministic()
-    strategy = strategies.get(strategy)
-    workers = Workers(strategy)
-    unset = click.core.ParameterSource.DEFAULT
-    given = {name for name in options if context.get_parameter_source(name) is not unset}
-    options = parts.complete(options)
-    parts.check(options)
-    parts.check_given(given, options)
-    options["source"] = os.path.abspath(source) if os.path.exists(source) else source
-    # Where the data are may differ between machines; what they hold is compared below.
-    places = {"source", "data_dir"}
-    command = {name: value for name, value in options.items() if name not in places}
-    command |= {"overwrite": overwrite, "resume": resume}
-    workers.check_same(command, "options", "Start each worker with the same command.")
-
-    def find():
-        found = trainings.find(out, options, given | {"source"}, overwrite, resume)
-        return found and (found.options, found.resumes)
-
-    found = workers.from_chief(find)
-    quiet = quiet or not workers.is_chief
-    if found is None:
-        if workers.is_chief:
-            click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
-            output.say_next("keras-vae", "evaluate", output.shorten(out))
+    team = trainer.Team(strategies.get(strategy), quiet)
+    training = trainer.find(team, source, out, options, given, overwrite, resume)
+    if training is None:
         return
-    recorded, resumes = found
-    here = {name: options[name] for name in places & {"source", *given}}
-    training = trainings.Training(
-        trainings.final_path(out), {**recorded, **here}, resumes, overwrite
-    )
-    if resume and workers.is_chief:
-        click.echo(_where(training))
-    with strategy.scope():
-        session = _prepare(dict(training.options), workers, progress=not quiet)
-    watchers = _watchers(session.data, tensorboard, options["seed"], quiet)
+    session = trainer.prepare(team, training)
+    watchers = trainer.watchers(session, tensorboard, team.quiet)
     with contextlib.ExitStack() as stack:
-        workers.from_chief(lambda: stack.enter_context(training) and None)
+        team.workers.from_chief(lambda: stack.enter_context(training) and None)
         session.fit(training, checkpoint_steps, checkpoint_minutes, watchers)
         session.check_learnt()
-        if workers.is_chief:
-            _write(session, training, progress=not quiet)
-
-
-def _prepare(options, workers, progress):
-    """Return the session of a training, of which all workers have the same data."""
-    from keras_vae_cli import recipe
-
-    source = options.pop("source")
-    load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
-    load_options["shuffle_seed"] = options["seed"]
-    data = workers.chief_first(lambda: recipe.load(source, load_options, progress))
-    held = {"num_train": data.num_train, "image_shape": data.image_shape, "checksum": data.checksum}
-    workers.check_same(held, "training images", "Give each of them the same source.")
-    return recipe.prepare(data, load_options, options, workers)
-
-
-def _watchers(data, tensorboard, seed, quiet):
-    """Return the callbacks that show how a training goes."""
-    from keras_vae import callbacks, evaluation
-
-    watchers = [] if quiet else [callbacks.Progress(data.num_train, data.batch_size)]
-    if tensorboard:
-        examples = evaluation.first_examples(evaluation.held_out(data), _SHOWN)
-        watchers.append(callbacks.TensorBoard(tensorboard, examples, seed=seed))
-    return watchers
-
-
-def _write(session, training, progress):
-    from keras_vae import runs
-
-    with runs.create(training.path, session.config) as run:
-        session.write(run, progress=progress)
-    _report(session, run)
-
-
-def _where(training):
-    """Return what --resume finds."""
-    path = output.shorten(training.path)
-    if not training.is_saved:
-        return f"There is no checkpoint in {path}: the training begins anew."
-    return f"Going on with the training of {path}."
-
-
-def _report(session, run):
-    path, size = output.shorten(run.path), output.size(run.path)
-    if session.interrupted:
-        click.echo(
-            f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs "
-            f"is in {path} ({size})."
-        )
-        output.say_next("keras-vae", "evaluate", path)
-        raise click.exceptions.Exit(130)
-    if session.nan_epoch is not None:
-        from keras_vae.callbacks import NAN_CAUSES
-
-        raise ValueError(
-            f"The loss was not finite in epoch {session.nan_epoch + 1}, and training stopped. "
-            f"The weights from before it are in {path}. {NAN_CAUSES}"
-        )
-    output.success(
-        path,
-        size,
-        f"test ELBO {run.metrics['elbo']:.2f} nats per image",
-        next_command=("keras-vae", "evaluate", path),
-    )
+        # The others wait for it: a worker that has ended would not be there to begin again.
+        team.workers.from_chief(lambda: trainer.write(session, training, progress=not quiet))
+    if team.workers.is_chief:
+        trainer.report(session, training.path)

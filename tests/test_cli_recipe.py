@@ -6,9 +6,11 @@ import signal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vae import runs, trainings
-from keras_vae_cli import parts, recipe, train
+from keras_vae.workers import Workers
+from keras_vae_cli import parts, recipe, train, trainer
 
 
 @pytest.fixture
@@ -18,10 +20,11 @@ def session():
     options = train.train.make_context("train", ["digits", "--out", "run"]).params
     options |= {"recipe": "textbook", "epochs": 3, "network": "mlp", "latent_dim": 2}
     options = parts.complete(options)
-    load = {name: options[name] for name in train._DATA_OPTIONS}
-    names = ("source", "out", "overwrite", "resume", "quiet", *train._DATA_OPTIONS)
+    load = {name: options[name] for name in trainer._DATA_OPTIONS}
+    names = ("source", "out", "overwrite", "resume", "quiet", *trainer._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
-    return recipe.prepare("digits", load, options, progress=False)
+    data = recipe.load("digits", {**load, "shuffle_seed": options["seed"]}, progress=False)
+    return recipe.prepare(data, load, options, Workers(tf.distribute.get_strategy()))
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def training(tmp_path):
 def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, training):
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([15], [1e-3, 1e30])
     session.vae.compile(keras.optimizers.Adam(rate))
-    session.fit(0, training)
+    session.fit(training)
     assert session.nan_epoch == 1
     session.check_learnt()
     with runs.create(training.path, session.config) as run:
@@ -46,7 +49,7 @@ def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, tra
 
 
 def test_ctrl_c_during_the_evaluation_keeps_the_training(session, training):
-    session.fit(0, training)
+    session.fit(training)
     session.data.test = _interrupted(session.data.test)
     with runs.create(training.path, session.config) as run:
         session.write(run, progress=False)
@@ -64,7 +67,7 @@ def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, training, monkey
 
     session._options["finish_epochs"] = 2
     monkeypatch.setattr(parts, "build_finish", pressed)
-    session.fit(0, training)
+    session.fit(training)
     session.check_learnt()
     with runs.create(training.path, session.config) as run:
         session.write(run, progress=False)
@@ -81,7 +84,7 @@ def test_ctrl_c_at_the_end_of_the_last_epoch_is_heard(session, training, monkeyp
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(runs, "write_history", pressed)
-    session.fit(0, training)
+    session.fit(training)
     assert session.interrupted and session.epochs_done == 3
 
 

@@ -208,3 +208,34 @@ def test_a_second_process_leaves_a_training_under_way_alone(tmp_path, command_li
     process.kill()
     process.communicate()
     assert command_line("train", "digits", "--out", run, *QUICK, "--overwrite").status == 0
+
+
+def test_a_training_that_was_killed_as_it_began_is_begun_anew(tmp_path, command_line):
+    """Whatever it left: the lock, and options half-written."""
+    folder = tmp_path / "run" / "training"
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    (folder / ".partial-999999999-options.json").write_text("{")
+    outcome = command_line("train", "digits", "--out", tmp_path / "run", *QUICK, "--resume")
+    assert outcome.status == 0 and "begins anew" in outcome.out, outcome.err
+
+
+def test_a_signal_that_another_worker_had_before_does_not_cut_the_saving_short():
+    from keras_vae_cli import session
+
+    class Team:
+        """Two workers, the other of which has heard SIGTERM."""
+
+        count = 2
+
+        def gather(self, value):
+            return [value, [2, value[1]]]
+
+    signals = session._Signals(Team())
+    with pytest.raises(SystemExit):
+        signals.on_train_batch_end(0)
+    signals.terminate()
+    assert not signals.forced
+    with pytest.raises(SystemExit):
+        signals.terminate()
+    assert signals.forced

@@ -76,6 +76,11 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
         of_squares(tmp_path)
 
 
+def test_a_folder_that_was_killed_as_it_began_is_taken(tmp_path):
+    (tmp_path / ".partial-999999999-shards.json").write_text("{")
+    assert of_squares(tmp_path).write(squares) == (4, 0)
+
+
 def test_generated_shards_hold_the_images_of_the_seed(command_line, trained_run, tmp_path):
     out = tmp_path / "drawn"
     command = ("generate", trained_run, "-n", 12_000, "--seed", 3, "--out", out, "--quiet")
@@ -136,6 +141,9 @@ def test_a_folder_of_images_is_reconstructed(command_line, trained_run, tmp_path
     assert list(shard["files"]) == files and files[0].endswith("0/00.png")
     expected = vae.reconstruct(kv.data.read_images(files, vae.event_shape))
     np.testing.assert_allclose(shard["images"], expected, atol=1e-6)
+    Image.fromarray(255 - images[0, ..., 0]).save(files[0])
+    outcome = command_line("reconstruct", trained_run, tmp_path / "images", "--out", out, "--quiet")
+    assert outcome.status == 2 and "same command and model" in outcome.err
 
 
 def test_what_is_too_large_for_a_file_names_the_folder(command_line, trained_run, tmp_path):

@@ -62,8 +62,12 @@ class TensorBoard(keras.callbacks.Callback):
         if self._writer is None:
             return
         self._writer.scalars(logs or {}, epoch)
-        if (epoch + 1) % self._every:
-            return
+        if (epoch + 1) % self._every == 0:
+            self._show(epoch)
+        self._writer.flush()
+
+    def _show(self, epoch):
+        """Write pictures and histograms."""
         posterior = self.model.encode(self._x)
         if self.model.posterior.is_gaussian:
             # Of each unit, over the examples: those near zero are not used.

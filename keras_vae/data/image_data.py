@@ -152,7 +152,7 @@ class ImageData:
         )
 
     def _fetch(self):
-        """Return the function from `pipeline.Places` to a batch, for a step that fetches itself."""
+        """Return the function from `forms.Places` to a batch, for a step that fetches itself."""
         fetch = self._train_part.fetcher(on_device=True)
         finish = self._finisher(self._train_part, "train")
         return lambda places: finish(*fetch(places))

@@ -6,7 +6,7 @@ program keeps them where they are.
 
 import tensorflow as tf
 
-from keras_vae.data.pipeline import Places
+from keras_vae.data.forms import Places
 
 
 def train_function(model, fetch):
@@ -14,7 +14,7 @@ def train_function(model, fetch):
 
     Args:
         model: `VAE`, compiled and built.
-        fetch: function from `pipeline.Places` to a batch.
+        fetch: function from `forms.Places` to a batch.
     """
 
     @tf.function(jit_compile=True, autograph=False)

@@ -51,7 +51,8 @@ def choose(model, asked, x, batch_size, epochs, callbacks):
     chosen = {}
     if asked["jit_compile"] == "auto":
         # Once compiled, it stays so.
-        chosen["jit_compile"] = model.jit_compile or _wants_xla(model, steps)
+        worth = not replicas.are_several(model)
+        chosen["jit_compile"] = worth and (model.jit_compile or _wants_xla(model, steps))
     if asked["steps_per_execution"] == "auto":
         worth = steps >= _MANY_STEPS and is_on_one_device(model)
         chosen["steps_per_execution"] = (
@@ -72,7 +73,7 @@ class StepData:
     """Where the steps of a model take their data from: small sets live where they are computed.
 
     Attributes:
-        fetch: function from `pipeline.Places` to a batch, of the data that the train function was
+        fetch: function from `forms.Places` to a batch, of the data that the train function was
             traced with; None for other data.
         block_steps: int, or None where elements of the data are single batches.
     """
@@ -117,7 +118,7 @@ def _wants_xla(model, steps):
     if tf.config.list_physical_devices("GPU"):
         return True
     plain = isinstance(model.prior, StandardNormal) and model.posterior.is_gaussian
-    plain &= not model.objective.wants_prior_draws and is_on_one_device(model)
+    plain &= not model.objective.wants_prior_draws
     return steps >= _XLA_STEPS and plain and _is_dense(model.encoder) and _is_dense(model.decoder)
 
 

@@ -86,6 +86,7 @@ class TrainableModel(SteppingModel):
                 self.optimizer.build(self.trainable_variables)
         if replicas.are_several(self):
             replicas.check_scope(self)
+            replicas.check_options(self)
             replicas.check_batch(self, x, batch_size)
         if kwargs.get("validation_data") is not None:
             # Before the first epoch rather than after it.

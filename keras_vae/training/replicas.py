@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.checks import message
-from keras_vae.data.pipeline import Sharing
+from keras_vae.data.forms import Sharing
 
 
 def are_several(model):
@@ -53,6 +53,28 @@ def check_scope(model):
                     f"{variable.path}, which was made outside of it",
                     "Write `with strategy.scope():` around networks, likelihood, prior, objective "
                     "and VAE.",
+                )
+            )
+
+
+def check_options(model):
+    """Raise `ValueError` where `compile` was given what works on one replica alone."""
+    # Keras looks for overflow in the gradients of one replica: others would go on alone.
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            message(
+                "Several replicas train in float32 or mixed_bfloat16",
+                "an optimiser that scales the loss, as mixed_float16 needs it",
+                "Choose mixed_bfloat16, or one device.",
+            )
+        )
+    for name in ("steps_per_execution", "jit_compile"):
+        if int(getattr(model, name)) > (name == "steps_per_execution"):
+            raise ValueError(
+                message(
+                    "Several replicas take one step in an execution, without jit_compile",
+                    f"{name}={getattr(model, name)}",
+                    f'Leave {name} out of `compile`, which means "auto".',
                 )
             )
 

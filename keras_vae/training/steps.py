@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
-from keras_vae.data.pipeline import Places, Share
+from keras_vae.data.forms import Places, Share
 from keras_vae.shapes import check_event
 from keras_vae.training import execution
 from keras_vae.training.step_parts import Gate, first_row, place_in_global_batch, weigh

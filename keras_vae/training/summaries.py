@@ -25,9 +25,13 @@ class Writer:
             tf.summary.image(name, picture[None], step)
 
     def histogram(self, name, values, step):
-        """Write the histogram of an array, and flush all so far."""
+        """Write the histogram of an array."""
         with self._writer.as_default():
             tf.summary.histogram(name, values, step)
+
+    def flush(self):
+        """Let readers see all so far."""
+        self._writer.flush()
 
     def close(self):
         """Write what is left."""

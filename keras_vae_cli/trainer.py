@@ -1,0 +1,148 @@
+"""What `keras-vae train` does, apart from its options. Imported when it runs."""
+
+import os
+
+import click
+
+from keras_vae import callbacks, evaluation, runs, trainings
+from keras_vae.workers import Workers
+from keras_vae_cli import output, parts, recipe
+
+_DATA_OPTIONS = (
+    "batch_size",
+    "image_size",
+    "binarize",
+    "validation_fraction",
+    "test_fraction",
+    "value_range",
+    "color_mode",
+    "skip_bad",
+    "data_dir",
+)
+# Where the data are may differ between machines; what they hold is compared.
+_PLACES = {"source", "data_dir"}
+# Examples whose z are drawn.
+_SHOWN = 2000
+
+
+class Team:
+    """The processes of a training, of which this is one.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        quiet: bool, whether no progress is wanted.
+
+    Attributes:
+        strategy: as given.
+        workers: `keras_vae.workers.Workers`.
+        quiet: bool, whether this process shows no progress.
+    """
+
+    def __init__(self, strategy, quiet):
+        self.strategy, self.workers = strategy, Workers(strategy)
+        self.quiet = quiet or not self.workers.is_chief
+
+
+def find(team, source, out, options, given, overwrite, resume):
+    """Return the `keras_vae.trainings.Training` that the command means, or None if it is finished.
+
+    Args:
+        team: `Team`.
+        source, out: str, of the command.
+        options: dict, of the command, not completed.
+        given: set of str, the options that the user gave.
+        overwrite, resume: bools, of the command.
+    """
+    options = parts.complete(options)
+    parts.check(options)
+    parts.check_given(given, options)
+    options["source"] = os.path.abspath(source) if os.path.exists(source) else source
+    command = {name: value for name, value in options.items() if name not in _PLACES}
+    command |= {"overwrite": overwrite, "resume": resume}
+    team.workers.check_same(command, "options", "Start each worker with the same command.")
+
+    def find_here():
+        found = trainings.find(out, options, given | {"source"}, overwrite, resume)
+        return found and (found.options, found.resumes)
+
+    found = team.workers.from_chief(find_here)
+    if found is None:
+        if team.workers.is_chief:
+            click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
+            output.say_next("keras-vae", "evaluate", output.shorten(out))
+        return None
+    recorded, resumes = found
+    here = {name: options[name] for name in _PLACES & {"source", *given}}
+    path = trainings.final_path(out)
+    training = trainings.Training(path, {**recorded, **here}, resumes, overwrite)
+    if resume and team.workers.is_chief:
+        click.echo(_where(training))
+    return training
+
+
+def prepare(team, training):
+    """Return the `Session` of a training, of which all workers have the same data."""
+    options, workers = dict(training.options), team.workers
+    source = options.pop("source")
+    load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
+    load_options["shuffle_seed"] = options["seed"]
+    with team.strategy.scope():
+        data = workers.chief_first(lambda: recipe.load(source, load_options, not team.quiet))
+        names = ("num_train", "num_validation", "num_test", "image_shape", "checksum")
+        held = {name: getattr(data, name) for name in names}
+        workers.check_same(held, "images", "Give each of them the same source.")
+        return recipe.prepare(data, load_options, options, workers)
+
+
+def watchers(session, tensorboard, quiet):
+    """Return the callbacks that show how a training goes.
+
+    Args:
+        session: `Session`.
+        tensorboard: str, the folder to write for it, or None.
+        quiet: bool, whether nothing is printed.
+    """
+    data = session.data
+    found = [] if quiet else [callbacks.Progress(data.num_train, data.batch_size)]
+    if tensorboard:
+        examples = evaluation.first_examples(evaluation.held_out(data), _SHOWN)
+        found.append(callbacks.TensorBoard(tensorboard, examples, seed=session.seed))
+    return found
+
+
+def write(session, training, progress):
+    """Write the run folder of a training that has ended."""
+    with runs.create(training.path, session.config) as run:
+        session.write(run, progress=progress)
+
+
+def _where(training):
+    """Return what --resume finds."""
+    path = output.shorten(training.path)
+    if not training.is_saved:
+        return f"There is no checkpoint in {path}: the training begins anew."
+    return f"Going on with the training of {path}."
+
+
+def report(session, path):
+    """Say what came of a training, whose run is at `path`."""
+    run = runs.load(path)
+    path, size = output.shorten(run.path), output.size(run.path)
+    if session.interrupted:
+        click.echo(
+            f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs "
+            f"is in {path} ({size})."
+        )
+        output.say_next("keras-vae", "evaluate", path)
+        raise click.exceptions.Exit(130)
+    if session.nan_epoch is not None:
+        raise ValueError(
+            f"The loss was not finite in epoch {session.nan_epoch + 1}, and training stopped. "
+            f"The weights from before it are in {path}. {callbacks.NAN_CAUSES}"
+        )
+    output.success(
+        path,
+        size,
+        f"test ELBO {run.metrics['elbo']:.2f} nats per image",
+        next_command=("keras-vae", "evaluate", path),
+    )
