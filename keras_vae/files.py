@@ -136,11 +136,17 @@ def _naming(path):
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
-def remove_partial(folder):
-    """Remove what a killed process left half-written in a folder."""
+def remove_partial(folder, of_others=True):
+    """Remove what a killed process left half-written in a folder.
+
+    Args:
+        folder: str or `pathlib.Path`.
+        of_others: bool, whether also what other processes that are alive may be writing.
+    """
     for partial in pathlib.Path(folder).glob(f"{_PARTIAL}*"):
         owner = partial.name.removeprefix(_PARTIAL).partition("-")[0]
-        if not _is_alive(owner):
+        # In a container the process before had the same number.
+        if of_others or owner == str(os.getpid()) or not _is_alive(owner):
             with contextlib.suppress(OSError):
                 partial.unlink()
 

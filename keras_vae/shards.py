@@ -62,7 +62,7 @@ class Shards:
     def _claim(self, source):
         index = self.path / INDEX
         if self.path.is_dir():
-            remove_partial(self.path)
+            remove_partial(self.path, of_others=False)
         if index.is_file():
             found = _index(self.path)
             if {name: found.get(name) for name in source} != source:
