@@ -1,7 +1,7 @@
 """How memory and time of a training grow with the number of images and their size.
 
     python benchmarks/scaling.py
-    python benchmarks/scaling.py memory stream images pixels
+    python benchmarks/scaling.py memory stream images pixels workers
 
 Each measurement is a process of its own. The set that is streamed is a file of 20 GB without
 content, which takes no place on the disk; MNIST is that of TensorFlow Datasets.
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -19,13 +20,15 @@ import threading
 import time
 
 import numpy as np
+import speed_page
 
-RESULTS = pathlib.Path(__file__).parent / "results" / "scaling.json"
+RESULTS = speed_page.RESULTS / "scaling.json"
 _STREAMED_BYTES = 20 * 10**9
 _STREAMED_SIDE = 64
 _STREAM_SECONDS = 60
 _COUNTS = (10_000, 100_000, 1_000_000)
 _SIDES = (32, 64, 128)
+_WORKERS = (1, 2, 4)
 _SIDED_BYTES = 1 << 26
 _EPOCHS = 3
 
@@ -141,7 +144,27 @@ def pixels(side):
     return {"seconds_per_pixel": seconds / (count * side * side), "count": count}
 
 
-CASES = {"memory": memory, "stream": stream, "images": images, "pixels": pixels}
+def workers(count):
+    """Train on MNIST with so many processes on this machine, and read what the chief shows."""
+    command = [sys.executable, "-m", "keras_vae_cli"]
+    if int(count) > 1:
+        command += ["launch", "--workers", count, "--"]
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--recipe", "textbook", "--epochs", str(_EPOCHS + 1), "--validation-fraction", "0"]
+        command += ["train", "mnist", "--out", f"{folder}/run", *options]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    paces = [float(pace.replace(",", "")) for pace in re.findall(r"([\d,]+) images/s", shown)]
+    return {"images_per_second": statistics.median(paces[1:])}
+
+
+CASES = {
+    "memory": memory,
+    "stream": stream,
+    "images": images,
+    "pixels": pixels,
+    "workers": workers,
+}
+_ARGUMENTS = {"images": _COUNTS, "pixels": _SIDES, "workers": _WORKERS}
 
 
 def measure(case, argument):
@@ -167,8 +190,7 @@ def measure_all(case):
             file[0] = 100
             file.flush()
             return measure(case, path)
-    arguments = _COUNTS if case == "images" else _SIDES
-    return {str(argument): measure(case, argument) for argument in arguments}
+    return {str(argument): measure(case, argument) for argument in _ARGUMENTS[case]}
 
 
 def main():
@@ -185,6 +207,8 @@ def main():
         results[case] = measure_all(case)
         print(case, json.dumps(results[case], indent=2))
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    if set(CASES) <= set(results):
+        speed_page.write()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     pip install -r benchmarks/requirements.txt
     python benchmarks/speed.py
 
-Each contender is a process of its own that trains one epoch when it is its turn and waits
-otherwise. A row is void unless all reach the same training loss.
+Each contender is a process of its own that trains an epoch when it is its turn and waits
+otherwise. A row is void unless all reach the same training loss. Writes results/speed/*.json,
+docs/speed.md and docs/speed.png; prints the table of the README.
 """
 
 import argparse
@@ -12,148 +13,125 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy as np
+import speed_page
+from peers import PEERS, Peer, mnist, shape_of
 
-FOLDER = pathlib.Path(__file__).parent
-RESULTS = FOLDER / "results" / "speed"
+RESULTS = speed_page.RESULTS / "speed"
 CONTENDERS = {
     "keras_vae": ("ours.py",),
     "keras_vae, bfloat16": ("ours.py", "--policy", "mixed_bfloat16"),
-    "Keras, textbook": ("textbook_keras.py",),
-    "PyTorch, eager": ("torch_eager.py",),
-    "pythae": ("with_pythae.py",),
+    **PEERS,
 }
-OURS = ("keras_vae", "keras_vae, bfloat16")
 # Losses of different random numbers differ by so much, of the smallest.
 _SAME_LOSS = 0.02
-
-
-class Worker:
-    """A contender's process."""
-
-    def __init__(self, arguments, shape, data, epochs):
-        script, *options = arguments
-        self.rounds = []
-        self._process = subprocess.Popen(
-            [sys.executable, FOLDER / "contenders" / script, shape, data, str(epochs), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("VERBOSE") else None,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        self.first_step = self._read()["first_step"]
-
-    def epoch(self):
-        """Let it train two epochs, and keep what the second took.
-
-        While others had their turn the system may have taken away what this one had in memory.
-        """
-        for _ in range(2):
-            self._process.stdin.write("go\n")
-            self._process.stdin.flush()
-            found = self._read()
-        self.rounds.append(found)
-
-    def stop(self):
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self):
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise RuntimeError(self._process.stderr.read()[-2000:])
+# Large enough to come near the peak.
+_MATRIX = 4096
 
 
 def matrix_rate():
     """Return the rate of a float32 matrix product on this machine, in operations a second."""
-    a = np.random.default_rng(0).standard_normal((2048, 2048)).astype("float32")
-    a @ a
+    import tensorflow as tf
+
+    a = tf.random.stateless_normal((_MATRIX, _MATRIX), seed=(0, 0))
     seconds = []
-    for _ in range(5):
+    for _ in range(6):
         start = time.perf_counter()
-        a @ a
+        tf.matmul(a, a).numpy()
         seconds.append(time.perf_counter() - start)
-    return 2 * 2048**3 / statistics.median(seconds)
+    # The first one allocates.
+    return 2 * _MATRIX**3 / min(seconds[1:])
 
 
-def compare(shape, contenders, data, rounds):
+def operations(shape):
+    """Return the operations of a training step for one image: the products of the layers alone.
+
+    The gradients cost what the values do, twice: with respect to the weights and to the inputs.
+    """
+    import ours
+
+    def products(layer):
+        places = 1
+        if "Conv2D" in type(layer).__name__:
+            transposed = "Transpose" in type(layer).__name__
+            places = np.prod((layer.input if transposed else layer.output).shape[1:3])
+        return places * np.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
+
+    vae = ours.build(shape)
+    layers = [layer for network in (vae.encoder, vae.decoder) for layer in network.layers]
+    return 6 * int(sum(products(layer) for layer in layers))
+
+
+def compare(name, contenders, data, rounds):
     """Return what each contender took, and whether all learnt the same."""
-    workers = {}
-    for name in contenders:
-        print(f"{shape}: starting {name}", file=sys.stderr)
-        workers[name] = Worker(CONTENDERS[name], shape, data, 2 * rounds)
-    peaks = [matrix_rate()]
+    peers = {}
+    for contender, arguments in contenders.items():
+        print(f"{name}: starting {contender}", file=sys.stderr)
+        # While others have their turn the system may take away what one has in memory: of each
+        # turn's two epochs the second counts.
+        peers[contender] = Peer(arguments, name, data, 1 + 2 * rounds)
+    rates = [matrix_rate()]
     for _ in range(rounds):
-        for worker in workers.values():
-            worker.epoch()
-        peaks.append(matrix_rate())
-    images = len(np.load(data)["x"])
-    found = {}
-    for name, worker in workers.items():
-        worker.stop()
-        seconds = statistics.median(entry["seconds"] for entry in worker.rounds)
-        found[name] = {
-            "seconds": seconds,
-            "images_per_second": images / seconds,
-            "loss": worker.rounds[-1]["loss"],
-            "peak_bytes": worker.rounds[-1]["peak_bytes"],
-            "first_epoch": worker.first_step,
-            "rounds": [entry["seconds"] for entry in worker.rounds],
-        }
+        for peer in peers.values():
+            peer.epoch()
+            peer.epoch()
+        rates.append(matrix_rate())
+    for peer in peers.values():
+        peer.stop()
+    with np.load(data) as file:
+        images = len(file["x"])
+    rate = statistics.median(rates)
+    ideal = operations(shape_of(name)) / rate
+    found = {contender: _summary(peer, images, ideal) for contender, peer in peers.items()}
     losses = [entry["loss"] for entry in found.values()]
     return {
         "contenders": found,
+        "images": images,
+        "processors": os.cpu_count(),
         "same_loss": max(losses) - min(losses) <= _SAME_LOSS * min(losses),
-        "matrix_operations_per_second": statistics.median(peaks),
+        "matrix_operations_per_second": rate,
     }
 
 
-def mnist():
-    import keras_vae as kv
-
-    data = kv.data.load("mnist", validation_fraction=0)
-    return np.rint(np.concatenate(list(data.train)) * 255).astype(np.uint8)
-
-
-def report(shape, found):
-    """Print a line for each contender."""
-    seconds = {name: entry["seconds"] for name, entry in found["contenders"].items()}
-    peers = [value for name, value in seconds.items() if name not in OURS]
-    for name, entry in found["contenders"].items():
-        ratio = f"{min(peers) / entry['seconds']:5.2f} times the best peer" if peers else ""
-        print(
-            f"{shape:16} {name:20} {entry['seconds']:7.2f} s an epoch, "
-            f"{entry['images_per_second']:8.0f} images/s {ratio:27} loss {entry['loss']:.2f}, "
-            f"{entry['peak_bytes'] / 2**20:.0f} MiB, first epoch {entry['first_epoch']:.1f} s"
-        )
-    if not found["same_loss"]:
-        print(f"{shape:16} void: the losses are not the same")
+def _summary(peer, images, ideal):
+    rounds = [entry["seconds"] for entry in peer.epochs[2::2]]
+    seconds = statistics.median(rounds)
+    return {
+        "seconds": seconds,
+        "images_per_second": images / seconds,
+        "share_of_matrix_peak": ideal * images / seconds,
+        "loss": peer.epochs[-1]["loss"],
+        "peak_bytes": peer.epochs[-1]["peak_bytes"],
+        "first_step_seconds": peer.first_step,
+        "rounds": rounds,
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("shapes", nargs="*", default=["mlp", "mlp_small_batch", "conv"])
+    parser.add_argument("shapes", nargs="*", default=list(speed_page.SHAPES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, help="the first ones alone")
-    parser.add_argument("--only", help="contenders, parted by semicolons")
+    parser.add_argument("--images", type=int, help="the first ones alone; nothing is written")
+    parser.add_argument("--only", help="contenders, parted by semicolons; nothing is written")
     arguments = parser.parse_args()
-    contenders = arguments.only.split(";") if arguments.only else list(CONTENDERS)
+    names = arguments.only.split(";") if arguments.only else CONTENDERS
+    contenders = {name: CONTENDERS[name] for name in names}
+    results = {}
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder) / "images.npz"
-        np.savez(data, x=mnist()[: arguments.images])
-        for shape in arguments.shapes:
-            found = compare(shape, contenders, data, arguments.rounds)
-            report(shape, found)
+        for name in arguments.shapes:
+            np.savez(data, x=mnist(shape_of(name))[: arguments.images])
+            results[name] = compare(name, contenders, data, arguments.rounds)
+            print(speed_page.table({name: results[name]}), flush=True)
             if not (arguments.only or arguments.images):
                 RESULTS.mkdir(parents=True, exist_ok=True)
-                (RESULTS / f"{shape}.json").write_text(json.dumps(found, indent=2) + "\n")
+                (RESULTS / f"{name}.json").write_text(json.dumps(results[name], indent=2) + "\n")
+                speed_page.write()
+    print(speed_page.short_table(results))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,33 @@ import keras
 
 
 class AskedFor(keras.callbacks.Callback):
-    """Let each epoch of a `fit` begin when it is asked for."""
+    """Let each epoch of a `fit` begin when it is asked for.
 
-    def __init__(self, rounds):
+    Args:
+        rounds: `protocol.Rounds`, whose first epoch has begun.
+        validate: function of nothing that gives the validation -ELBO.
+    """
+
+    def __init__(self, rounds, validate):
         super().__init__()
-        self._rounds, self._stepped = rounds, False
+        self._rounds, self._validate = rounds, validate
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch:
             self._rounds.begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch:
-            self._rounds.end(logs["loss"])
-        else:
-            # The first epoch compiles.
-            self._rounds.first_step_is_done()
+        self._rounds.end(logs["loss"], self._validate)
+
+
+class FirstStep(keras.callbacks.Callback):
+    """Tell when the first step is done."""
+
+    hears_executions = True
+
+    def __init__(self, rounds):
+        super().__init__()
+        self._rounds = rounds
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._rounds.step_is_done()

@@ -1,33 +1,62 @@
 """This package with its defaults: what a user writes who has read the README."""
 
+import pathlib
+import sys
+
 import keras
-from in_keras import AskedFor
+import numpy as np
+from in_keras import AskedFor, FirstStep
 from protocol import Rounds
 
 import keras_vae as kv
 
 
-def build(shape, data):
+def build(shape):
     """Return the VAE of a `protocol.Shape`."""
-    image, size = data.image_shape, shape.latent_dim
-    if shape.kind == "mlp":
-        encoder = kv.networks.mlp_encoder(image, size, units=shape.units, seed=0)
-        decoder = kv.networks.mlp_decoder(image, size, units=shape.units[::-1], seed=1)
-    else:
-        encoder = kv.networks.conv_encoder(image, size, shape.units, units=shape.dense, seed=0)
-        decoder = kv.networks.conv_decoder(image, size, shape.units[::-1], seed=1)
-    return kv.VAE(encoder, decoder, seed=2)
+    encoder, decoder = {"units": shape.units}, {"units": shape.decoder_units}
+    if shape.kind != "mlp":
+        encoder = {"filters": shape.units, "units": shape.dense}
+        decoder = {"filters": shape.decoder_units}
+    sides = (("encoder", encoder), ("decoder", decoder))
+    networks = (
+        getattr(kv.networks, f"{shape.kind}_{side}")(
+            shape.image_shape, shape.latent_dim, seed=seed, **options
+        )
+        for seed, (side, options) in enumerate(sides)
+    )
+    return kv.VAE(*networks, seed=2)
 
 
 def main():
     rounds = Rounds()
+    row = None
+    if rounds.recipe == "own":
+        sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+        from rows import ROWS
+
+        row = ROWS["gated_real_nvp"]._replace(epochs=rounds.epochs)
     keras.config.set_dtype_policy(rounds.policy)
+    rounds.begin()
+    validation = rounds.validation()
     data = kv.data.load(
-        rounds.images(), rounds.shape.batch_size, validation_fraction=0, test_fraction=0
+        rounds.images(),
+        row.batch_size if row else rounds.shape.batch_size,
+        binarize="none" if validation is None else "dynamic",
+        validation_fraction=0,
+        test_fraction=0,
     )
-    vae = build(rounds.shape, data)
-    vae.compile(keras.optimizers.Adam(1e-3))
-    vae.fit(data.train, epochs=rounds.epochs + 1, verbose=0, callbacks=[AskedFor(rounds)])
+    if row:
+        vae = row.build(data, seed=0)
+        vae.compile(row.optimizer(vae, row.epochs * len(data.train)), jit_compile=row.jit_compile)
+    else:
+        vae = build(rounds.shape)
+        vae.compile(keras.optimizers.Adam(1e-3))
+
+    def validate():
+        return -np.mean(vae.elbo(np.float32(validation / 255.0), seed=0))
+
+    callbacks = [AskedFor(rounds, validate), FirstStep(rounds)]
+    vae.fit(data.train, epochs=rounds.epochs, verbose=0, callbacks=callbacks)
 
 
 if __name__ == "__main__":

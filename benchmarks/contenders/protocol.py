@@ -14,61 +14,99 @@ class Shape(NamedTuple):
     """A network that every contender builds.
 
     Attributes:
-        kind: str, "mlp" or "conv".
-        units: tuple of ints, of the hidden layers, or filters.
+        kind: str, "mlp", "conv" or "resnet".
+        units: tuple of ints, of the hidden layers, or filters of the encoder.
         latent_dim: int.
         batch_size: int.
-        dense: int, the dense layer before z of a convolutional encoder.
+        decoder_units: tuple of ints, those of the decoder, from z on.
+        dense: int, the dense layer before z of a network of convolutions.
+        image_size: int, pixels a side.
+        channels: int.
+        images: int, how many an epoch has.
     """
 
     kind: str
     units: tuple
     latent_dim: int
     batch_size: int
-    dense: int = 16
+    decoder_units: tuple
+    dense: int = 256
+    image_size: int = 28
+    channels: int = 1
+    images: int = 60_000
+
+    @property
+    def image_shape(self):
+        """The shape of an image, channels last."""
+        return (self.image_size, self.image_size, self.channels)
 
 
 SHAPES = {
-    "mlp": Shape("mlp", (400,), 20, 128),
-    "mlp_small_batch": Shape("mlp", (200, 200), 50, 20),
-    "conv": Shape("conv", (32, 64), 2, 128),
+    "mlp": Shape("mlp", (400,), 20, 128, (400,)),
+    "mlp_small_batch": Shape("mlp", (200, 200), 50, 20, (200, 200)),
+    "conv": Shape("conv", (32, 64), 2, 128, (64, 32)),
+    "resnet": Shape(
+        "resnet", (16, 32), 32, 128, (64, 32), image_size=32, channels=3, images=20_000
+    ),
 }
 
 
 class Rounds:
-    """Epochs that begin when the other side asks, and tell it what they took."""
+    """Epochs that begin when the other side asks, and tell it what they took.
+
+    Attributes:
+        shape: `Shape`.
+        epochs: int.
+        policy: str, the precision.
+        recipe: str, "textbook" or, of this package, "own".
+    """
 
     def __init__(self):
         parser = argparse.ArgumentParser()
         parser.add_argument("shape", choices=SHAPES)
-        parser.add_argument("data", help="npz file of uint8 images `x`")
+        parser.add_argument("data", help="npz file of uint8 images `x`, binary ones `validation`")
         parser.add_argument("epochs", type=int)
         parser.add_argument("--policy", default="float32")
+        parser.add_argument("--recipe", default="textbook", choices=["textbook", "own"])
         arguments = parser.parse_args()
         self.shape, self.epochs = SHAPES[arguments.shape], arguments.epochs
-        self.policy = arguments.policy
-        self._data, self._started = arguments.data, time.perf_counter()
+        self.policy, self.recipe = arguments.policy, arguments.recipe
+        with np.load(arguments.data) as file:
+            self._arrays = dict(file)
+        self._stepped = False
 
     def images(self):
         """Return the images, `(N, H, W, C)` uint8."""
-        with np.load(self._data) as file:
-            return file["x"]
+        return self._arrays["x"]
 
-    def first_step_is_done(self):
-        """Tell how long it took from the imports on."""
-        self._say({"first_step": time.perf_counter() - self._started})
+    def validation(self):
+        """Return images of 0 and 255, or None: where there are some, training draws such too."""
+        return self._arrays.get("validation")
 
     def begin(self):
-        """Wait until an epoch is asked for."""
+        """Wait until an epoch is asked for. The first one begins with the images alone."""
         if not sys.stdin.readline():
             sys.exit()
         self._started = time.perf_counter()
 
-    def end(self, loss):
-        """Tell what the epoch took and the mean of its training loss, in nats per image."""
-        seconds = time.perf_counter() - self._started
-        peak = _peak_bytes()
-        self._say({"seconds": seconds, "loss": float(loss), "peak_bytes": peak})
+    def step_is_done(self):
+        """Tell when the first step is done."""
+        if not self._stepped:
+            self._stepped = True
+            self._say({})
+
+    def end(self, loss, validate):
+        """Tell what the epoch took and the mean of its training loss, in nats per image.
+
+        Args:
+            loss: float.
+            validate: function of nothing that gives the -ELBO of the validation images, which is
+                called where there are some.
+        """
+        found = {"seconds": time.perf_counter() - self._started, "loss": float(loss)}
+        if self.validation() is not None:
+            found["validation"] = float(validate())
+        self._say(found | {"peak_bytes": _peak_bytes()})
 
     def _say(self, value):
         print(json.dumps(value), flush=True)

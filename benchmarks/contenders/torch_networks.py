@@ -1,59 +1,99 @@
 """The networks of the contenders in PyTorch."""
 
 import itertools
+import math
 
 import torch
 from torch import nn
 
 
-def build(shape, image_shape):
+class Residual(nn.Module):
+    """x and two convolutions of it, the second of which begins as zero."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+
+    def forward(self, x):
+        return x + self.second(torch.relu(self.first(torch.relu(x))))
+
+
+def _mlp(shape):
+    def layers(sizes):
+        pairs = itertools.pairwise(sizes)
+        return [layer for pair in pairs for layer in (nn.Linear(*pair), nn.ReLU())]
+
+    pixels = math.prod(shape.image_shape)
+    return [nn.Flatten(), *layers((pixels, *shape.units))], [
+        *layers((shape.latent_dim, *shape.decoder_units)),
+        nn.Linear(shape.decoder_units[-1], pixels),
+        nn.Unflatten(1, (shape.channels, shape.image_size, shape.image_size)),
+    ]
+
+
+def _conv(shape):
+    first, second = shape.units
+    small = (second, shape.image_size // 4, shape.image_size // 4)
+    encoder = [
+        nn.Conv2d(shape.channels, first, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(math.prod(small), shape.dense),
+        nn.ReLU(),
+    ]
+    third, fourth = shape.decoder_units
+    return encoder, [
+        nn.Linear(shape.latent_dim, math.prod(small)),
+        nn.ReLU(),
+        nn.Unflatten(1, small),
+        nn.ConvTranspose2d(second, third, 3, 2, 1, 1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(third, fourth, 3, 2, 1, 1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(fourth, shape.channels, 3, 1, 1),
+    ]
+
+
+def _resnet(shape):
+    first, second = shape.units
+    side = shape.image_size // 4
+    encoder = [
+        nn.Conv2d(shape.channels, first, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 3, 2, 1),
+        Residual(second),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(second * side * side, shape.dense),
+        nn.ReLU(),
+    ]
+    third, fourth = shape.decoder_units
+    return encoder, [
+        nn.Linear(shape.latent_dim, third * side * side),
+        nn.Unflatten(1, (third, side, side)),
+        Residual(third),
+        nn.ReLU(),
+        nn.ConvTranspose2d(third, fourth, 3, 2, 1, 1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(fourth, shape.channels, 4, 2, 1),
+    ]
+
+
+def build(shape):
     """Return an encoder to `2 * latent_dim` numbers and a decoder to logits, channels first."""
-    height, width, channels = image_shape
-    pixels = height * width * channels
-    if shape.kind == "mlp":
-        sizes = (pixels, *shape.units)
-        encoder = [nn.Flatten()]
-        for one, other in itertools.pairwise(sizes):
-            encoder += [nn.Linear(one, other), nn.ReLU()]
-        sizes = (shape.latent_dim, *shape.units[::-1])
-        decoder = []
-        for one, other in itertools.pairwise(sizes):
-            decoder += [nn.Linear(one, other), nn.ReLU()]
-        decoder += [
-            nn.Linear(shape.units[0], pixels),
-            nn.Unflatten(1, (channels, height, width)),
-        ]
-        last = shape.units[-1]
-    else:
-        first, second = shape.units
-        small = (second, height // 4, width // 4)
-        flat = small[0] * small[1] * small[2]
-        encoder = [
-            nn.Conv2d(channels, first, 3, 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(first, second, 3, 2, 1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(flat, shape.dense),
-            nn.ReLU(),
-        ]
-        decoder = [
-            nn.Linear(shape.latent_dim, flat),
-            nn.ReLU(),
-            nn.Unflatten(1, small),
-            nn.ConvTranspose2d(second, second, 3, 2, 1, 1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(second, first, 3, 2, 1, 1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(first, channels, 3, 1, 1),
-        ]
-        last = shape.dense
-    for layer in encoder + decoder:
-        if hasattr(layer, "weight"):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    head = nn.Linear(last, 2 * shape.latent_dim)
-    nn.init.xavier_uniform_(head.weight)
-    nn.init.zeros_(head.bias)
+    encoder, decoder = {"mlp": _mlp, "conv": _conv, "resnet": _resnet}[shape.kind](shape)
+    head = nn.Linear(shape.units[-1] if shape.kind == "mlp" else shape.dense, 2 * shape.latent_dim)
+    networks = nn.Sequential(*encoder, head), nn.Sequential(*decoder)
     torch.manual_seed(0)
-    return nn.Sequential(*encoder, head), nn.Sequential(*decoder)
+    # As Keras has them.
+    for module in itertools.chain(*(network.modules() for network in networks)):
+        if hasattr(module, "weight"):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    for module in itertools.chain(*(network.modules() for network in networks)):
+        if isinstance(module, Residual):
+            nn.init.zeros_(module.second.weight)
+    return networks

@@ -5,11 +5,12 @@ import tempfile
 
 import torch
 from protocol import Rounds
-from pythae.data.datasets import BaseDataset
+from pythae.data.datasets import BaseDataset, DatasetOutput
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
+from torch_eager import tensor_of
 from torch_networks import build
 
 
@@ -32,6 +33,15 @@ class Decoder(BaseDecoder):
         return ModelOutput(reconstruction=torch.sigmoid(self.network(z)))
 
 
+class Binarised(VAE):
+    """A VAE that draws the pixels of a batch anew."""
+
+    def forward(self, inputs, **kwargs):
+        if self.training:
+            inputs = DatasetOutput(data=torch.bernoulli(inputs["data"]))
+        return super().forward(inputs, **kwargs)
+
+
 class Asked(BaseTrainer):
     """Let each epoch begin when it is asked for."""
 
@@ -41,26 +51,34 @@ class Asked(BaseTrainer):
         if epoch > 1:
             self.rounds.begin()
         loss = super().train_step(epoch)
-        if epoch > 1:
-            self.rounds.end(loss)
-        else:
-            self.rounds.first_step_is_done()
+        self.rounds.end(loss, self._validate)
         return loss
+
+    def _optimizers_step(self, model_output=None):
+        super()._optimizers_step(model_output)
+        self.rounds.step_is_done()
+
+    def _validate(self):
+        self.model.eval()
+        with torch.no_grad():
+            return self.model({"data": tensor_of(self.rounds.validation())}).loss.item()
 
 
 def main():
     rounds = Rounds()
     logging.disable(logging.CRITICAL)
-    x = torch.from_numpy(rounds.images()).permute(0, 3, 1, 2).contiguous().float() / 255
-    encoder, decoder = build(rounds.shape, x.permute(0, 2, 3, 1).shape[1:])
+    rounds.begin()
+    x = tensor_of(rounds.images())
+    encoder, decoder = build(rounds.shape)
     config = VAEConfig(
         input_dim=tuple(x.shape[1:]), latent_dim=rounds.shape.latent_dim, reconstruction_loss="bce"
     )
-    model = VAE(config, encoder=Encoder(encoder), decoder=Decoder(decoder))
+    kind = VAE if rounds.validation() is None else Binarised
+    model = kind(config, encoder=Encoder(encoder), decoder=Decoder(decoder))
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(
             output_dir=folder,
-            num_epochs=rounds.epochs + 1,
+            num_epochs=rounds.epochs,
             learning_rate=1e-3,
             per_device_train_batch_size=rounds.shape.batch_size,
             optimizer_params={"eps": 1e-7},

@@ -1,0 +1,223 @@
+"""Write docs/speed.md and docs/speed.png from what the benchmarks of speed left in results/."""
+
+import itertools
+import json
+import pathlib
+
+from matplotlib.figure import Figure
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+SHAPES = {
+    "mlp": "dense 784-400-20, batch 128",
+    "mlp_small_batch": "dense 784-200-200-50, batch 20",
+    "conv": "convolutional 32-64, D=2, batch 128",
+    "resnet": "residual, 32x32x3, D=32, batch 128",
+}
+_DOCS = pathlib.Path(__file__).parent.parent / "docs"
+_OURS = "keras_vae"
+_COLOURS = ("#1f5a96", "#7fb2e5", "#8c8c8c", "#b5b5b5", "#d9d9d9")
+_HEAD = """\
+# Speed
+
+Two CPU cores, TensorFlow and PyTorch as they are installed. `benchmarks/speed.py` trains by `fit`
+with each contender, an epoch each by turns in one run; seconds are medians of the turns. All have
+the same network, batch, images and optimiser, and a row counts only if they end at the same
+training loss. What is compared: this package with its defaults, `kv.data.load`, `compile` and
+`fit`; the custom `train_step` of Keras's tutorials on NumPy arrays; the loop of PyTorch's tutorials
+over a `DataLoader`; the trainer of pythae 0.1.
+
+"""
+_QUALITY = """
+## Time to quality
+
+Seconds of training until the validation -ELBO of binarised MNIST falls below a bar, medians of
+whole trainings by turns (`benchmarks/time_to_quality.py`): compilation counts, imports and
+validation do not. The peers have the recipe of their tutorials, a dense network 784-400-20 with
+Adam at 1e-3 and batches of 128; this package is there with the same, and with its own, which is
+`gated_real_nvp` of [results.md](results.md) with eight epochs. Pixels are drawn anew in each epoch;
+the 5,000 validation images are binarised once, and belong to no contender's training images.
+
+![Validation -ELBO over seconds of training](time_to_quality.png)
+
+"""
+_SCALING = """
+## Memory and growth
+
+`benchmarks/scaling.py`, each measurement in a process of its own. Pages of a file that is read
+count as memory of the process, though the system takes them back where it needs them; so that
+there are two columns.
+
+"""
+
+
+def load():
+    """Return what `speed.py` wrote, by shape."""
+    found = {name: _read(f"speed/{name}.json") for name in SHAPES}
+    return {name: result for name, result in found.items() if result}
+
+
+def is_ours(contender):
+    """Return whether a contender is this package."""
+    return contender.startswith(_OURS)
+
+
+def ratios(found):
+    """Return how many times the speed of the best peer each contender has."""
+    seconds = {name: entry["seconds"] for name, entry in found["contenders"].items()}
+    best = min((value for name, value in seconds.items() if not is_ours(name)), default=None)
+    return {name: best and best / value for name, value in seconds.items()}
+
+
+def table(results):
+    """Return the rows of the page for results by shape."""
+    head = (
+        "contender",
+        "s an epoch",
+        "images/s",
+        "times the best peer",
+        "share of matrix peak",
+        "peak memory",
+        "first step after",
+        "training loss",
+    )
+    blocks = []
+    for shape, found in results.items():
+        times = ratios(found)
+        rows = [
+            (
+                name,
+                f"{entry['seconds']:.2f}",
+                f"{entry['images_per_second']:,.0f}",
+                f"{times[name]:.2f}" if times[name] else "",
+                f"{entry['share_of_matrix_peak']:.0%}",
+                f"{entry['peak_bytes'] / 2**20:,.0f} MiB",
+                f"{entry['first_step_seconds']:.1f} s",
+                f"{entry['loss']:.2f}",
+            )
+            for name, entry in found["contenders"].items()
+        ]
+        void = "" if found["same_loss"] else " **Void: the losses are not the same.**"
+        peak = f"{found['matrix_operations_per_second'] / 1e9:,.0f} GFLOP/s"
+        title = f"### {SHAPES[shape]}\n\n{found['images']:,} images, matrix peak {peak}.{void}\n\n"
+        blocks.append(title + _markdown(head, rows))
+    return "\n".join(blocks)
+
+
+def short_table(results):
+    """Return the table of the README: a row a network."""
+    names = list(next(iter(results.values()))["contenders"])
+    head = ("seconds an epoch", *names, "times the best peer")
+    rows = []
+    for shape, found in results.items():
+        entries, times = found["contenders"], ratios(found)
+        ours = " and ".join(f"{times[name]:.2f}" for name in names if is_ours(name))
+        rows.append((SHAPES[shape], *(f"{entries[name]['seconds']:.2f}" for name in names), ours))
+    return _markdown(head, rows)
+
+
+def _markdown(head, rows):
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def plot(results):
+    """Draw the images a second of each contender, a panel a network."""
+    figure = Figure(figsize=(10, 1 + 1.3 * ((len(results) + 1) // 2) * 1.4), layout="constrained")
+    panels = figure.subplots((len(results) + 1) // 2, 2, squeeze=False).ravel()
+    for axes, (shape, found) in zip(panels, results.items(), strict=False):
+        names = list(found["contenders"])[::-1]
+        speeds = [found["contenders"][name]["images_per_second"] for name in names]
+        bars = axes.barh(names, speeds, color=_COLOURS[: len(names)][::-1])
+        axes.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=3, fontsize=8)
+        axes.set_title(SHAPES[shape], fontsize=10, loc="left")
+        axes.set_xlim(0, 1.18 * max(speeds))
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.set_xticks([])
+    for axes in panels[len(results) :]:
+        axes.set_visible(False)
+    figure.suptitle("Images a second in training, two CPU cores")
+    figure.savefig(_DOCS / "speed.png", dpi=120)
+
+
+def quality():
+    """Return the part of the page about `time_to_quality.py`, and draw its picture."""
+    found = _read("time_to_quality.json")
+    if found is None:
+        return ""
+    contenders = found["contenders"]
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, entry) in zip(_COLOURS, contenders.items(), strict=True):
+        seconds, values = zip(*entry["curve"], strict=True)
+        axes.plot(list(itertools.accumulate(seconds)), values, label=name, color=colour)
+    for bar in next(iter(contenders.values()))["seconds_until"]:
+        axes.axhline(float(bar), color="#cccccc", linewidth=0.8, zorder=0)
+    axes.set(xscale="log", xlabel="seconds of training", ylabel="validation -ELBO, nats")
+    axes.set_ylim(90, 130)
+    axes.legend(fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(_DOCS / "time_to_quality.png", dpi=120)
+    rows = [
+        (name, *map(_seconds, entry["seconds_until"].values()))
+        for name, entry in contenders.items()
+    ]
+    bars = next(iter(contenders.values()))["seconds_until"]
+    return _QUALITY + _markdown(("contender", *(f"{bar} nats" for bar in bars)), rows)
+
+
+def scaling():
+    """Return the part of the page about `scaling.py`."""
+    found = _read("scaling.json")
+    if found is None:
+        return ""
+    memory = [
+        (
+            what,
+            *(f"{found[case][key] / 2**20:,.0f} MiB" for key in ("peak_bytes", "own_peak_bytes")),
+        )
+        for case, what in (("memory", "MNIST"), ("stream", "a file of 20 GB"))
+    ]
+    images = [
+        (f"{int(count):,}", f"{1e6 * entry['seconds_per_image']:.2f} µs")
+        for count, entry in found["images"].items()
+    ]
+    pixels = [
+        (f"{side}x{side}x3", f"{1e9 * entry['seconds_per_pixel']:.0f} ns")
+        for side, entry in found["pixels"].items()
+    ]
+    workers = [
+        (count, f"{entry['images_per_second']:,.0f} images/s")
+        for count, entry in found["workers"].items()
+    ]
+    return _SCALING + "\n".join(
+        (
+            _markdown(("training on", "peak", "of it not of a file"), memory),
+            _markdown(("images of 16x16 pixels in an epoch", "time for one"), images),
+            _markdown(("images", "time for a pixel"), pixels),
+            _markdown(("processes on this machine", "convolutional 32-64, D=8"), workers),
+        )
+    )
+
+
+def _seconds(value):
+    return "not reached" if value is None else f"{value:.1f} s"
+
+
+def _read(name):
+    path = RESULTS / name
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write():
+    """Write the page and its pictures from the results that there are."""
+    results = load()
+    if results:
+        plot(results)
+        picture = "![Images a second of each contender](speed.png)\n\n"
+        text = _HEAD + picture + table(results) + quality() + scaling()
+        _DOCS.joinpath("speed.md").write_text(text)
+
+
+if __name__ == "__main__":
+    write()
+    print(short_table(load()))
