@@ -1,6 +1,6 @@
 """Measure the whole road: start-up, demo, and what MNIST reaches with the command line.
 
-    python benchmarks/road.py [--rows startup demo mnist textbook] [--out FILE.json]
+    python benchmarks/road.py [--rows startup imports demo mnist textbook] [--out FILE.json]
 
 `mnist` and `textbook` want the MNIST of TensorFlow Datasets. Each row prints as it is measured,
 and the file is rewritten after each, so that an interrupted run keeps its rows.
@@ -33,6 +33,21 @@ def startup(folder, arguments):
         f"{option}_seconds": statistics.median(run(f"--{option}") for _ in range(_ROUNDS))
         for option in ("help", "version")
     }
+
+
+def imports(folder, arguments):
+    """Seconds that `import keras_vae` adds to TensorFlow and Keras: medians of turns."""
+    codes = {"tensorflow_and_keras": "import tensorflow, keras"}
+    codes["keras_vae_too"] = f"{codes['tensorflow_and_keras']}, keras_vae"
+    seconds = {name: [] for name in codes}
+    for _ in range(_ROUNDS):
+        for name, code in codes.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {f"{name}_seconds": statistics.median(values) for name, values in seconds.items()}
+    first, second = medians.values()
+    return medians | {"added_seconds": second - first}
 
 
 def demo(folder, arguments):
@@ -117,7 +132,7 @@ def _check_equal(networks, others):
                 raise RuntimeError(f"The initial weights of the {network.name} are not the texts'.")
 
 
-ROWS = {row.__name__: row for row in (startup, demo, mnist, textbook)}
+ROWS = {row.__name__: row for row in (startup, imports, demo, mnist, textbook)}
 
 
 def main():

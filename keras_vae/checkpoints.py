@@ -1,8 +1,6 @@
 """The files from which a training goes on: written whole, found again, and checked."""
 
-import io
 import json
-import os
 import pathlib
 import warnings
 import zipfile
@@ -13,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_vae.checks import file_format, message
-from keras_vae.files import remove_partial, replacing_file
+from keras_vae.files import remove_partial, write_arrays
 
 FORMAT = "keras_vae checkpoint"
 FORMAT_VERSION = 1
@@ -69,13 +67,7 @@ def write(folder, place, model, meta, keep=2):
     }
     path = folder / _PATTERN.replace("*", f"{place.epoch:06d}-{place.batch:09d}")
     named = {f"{index:06d}": array for index, array in enumerate(arrays)}
-    # Through memory, since NumPy's own writing to a file leaves a broken archive to Python's end.
-    buffer = io.BytesIO()
-    np.savez(buffer, **named, **{_META: np.array(json.dumps(meta))})
-    with replacing_file(path) as partial, open(partial, "wb") as file:
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
+    write_arrays(path, {**named, _META: np.array(json.dumps(meta))})
     for old in paths(folder)[:-keep]:
         old.unlink(missing_ok=True)
 

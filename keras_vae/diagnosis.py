@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_vae import aggregate, bounds, evaluation, random
 from keras_vae.checks import integer
+from keras_vae.distributions import unit_kl
 from keras_vae.findings import CHECKS, Evidence, Finding
 from keras_vae.priors import StandardNormal
 
@@ -144,9 +145,8 @@ def _numbers(evidence):
         **evidence.aggregate,
     }
     if evidence.vae.posterior.is_gaussian and isinstance(evidence.vae.prior, StandardNormal):
-        mean, log_var = evidence.z_mean, evidence.z_log_var
-        unit_kl = 0.5 * (np.exp(log_var) + mean**2 - 1.0 - log_var).mean(axis=0)
-        found["unit_kl"] = [float(value) for value in unit_kl]
+        values = ops.convert_to_numpy(unit_kl(evidence.z_mean, evidence.z_log_var))
+        found["unit_kl"] = [float(value) for value in values.mean(axis=0)]
     if evidence.train is not None:
         found["train_elbo"] = float((evidence.train.log_px - evidence.train.kl).mean())
     return found

@@ -34,20 +34,24 @@ def bernoulli_log_prob(x, logits):
     return x * logits - ops.softplus(logits)
 
 
-def standard_normal_kl(z_mean, z_log_var):
-    """Return KL(N(z_mean, exp(z_log_var)) || N(0, I)), summed over the latent dimensions.
+def unit_kl(z_mean, z_log_var):
+    """Return KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each latent unit.
 
     Args:
         z_mean, z_log_var: float tensors `(B, D)`.
 
     Output shape:
-        `(B,)`, in nats.
+        `(B, D)`, in nats.
 
     Reference:
         Kingma & Welling 2014, appendix B, https://arxiv.org/abs/1312.6114.
     """
-    per_unit = ops.exp(z_log_var) + ops.square(z_mean) - 1.0 - z_log_var
-    return 0.5 * ops.sum(per_unit, axis=-1)
+    return 0.5 * (ops.exp(z_log_var) + ops.square(z_mean) - 1.0 - z_log_var)
+
+
+def standard_normal_kl(z_mean, z_log_var):
+    """Return `unit_kl` summed over the latent units, `(B,)` nats."""
+    return ops.sum(unit_kl(z_mean, z_log_var), axis=-1)
 
 
 def log_mean_exp(log_values, axis=0):

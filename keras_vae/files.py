@@ -2,11 +2,14 @@
 
 import contextlib
 import glob
+import io
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+
+import numpy as np
 
 from keras_vae.checks import message
 
@@ -31,6 +34,25 @@ def replacing_file(path):
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def write_arrays(path, arrays):
+    """Write an array as .npy, or a dict of them as .npz, on the disk before the file has its name.
+
+    Args:
+        path: str or `pathlib.Path`, the final name.
+        arrays: array or dict of arrays.
+    """
+    # Through memory, since NumPy's own writing to a file leaves a broken archive to Python's end.
+    buffer = io.BytesIO()
+    if isinstance(arrays, dict):
+        np.savez(buffer, **arrays)
+    else:
+        np.save(buffer, arrays)
+    with replacing_file(path) as partial, open(partial, "wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

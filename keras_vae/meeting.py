@@ -10,6 +10,7 @@ from keras_vae.checks import message
 _TRY_SECONDS = 0.5
 # A program that is no worker says nothing, or something else.
 _TALK_SECONDS = 5
+_LATE_SECONDS = 3
 _LONGEST = 1 << 20
 
 
@@ -37,13 +38,14 @@ def meet(addresses, index, seconds):
 def _listener(address):
     """Return a socket that listens on this worker's port, so that nobody else takes it."""
     port = _split(address)[1]
-    listener = socket.socket()
-    # As TensorFlow does: what an earlier worker has just left may be taken over.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    both = socket.has_dualstack_ipv6()
     try:
-        listener.bind(("", port))
+        return socket.create_server(
+            ("", port),
+            family=socket.AF_INET6 if both else socket.AF_INET,
+            dualstack_ipv6=both,
+        )
     except OSError as error:
-        listener.close()
         raise ValueError(
             message(
                 f"Port {port} of this worker must be free",
@@ -52,31 +54,48 @@ def _listener(address):
                 "port for it in TF_CONFIG.",
             )
         ) from error
-    listener.listen()
-    return listener
 
 
 def _gather(listener, addresses, deadline, seconds):
     """Wait for the others, as their chief; tell each of them, and return, what is wrong or ""."""
-    with contextlib.ExitStack() as stack:
-        there, connections, answer = set(), [], ""
-        while len(there) < len(addresses) - 1 and not answer:
+    connections, wrong, answer = {}, [], ""
+    try:
+        while len(connections) < len(addresses) - 1:
             listener.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                answer = _missing(addresses, there, seconds)
+                answer = answer or _missing(addresses, connections, seconds)
                 break
-            stack.enter_context(contextlib.closing(connection))
             hello = _read(connection)
-            if hello is not None:
-                connections.append(connection)
-                answer = _what_is_wrong(hello, addresses, there)
-                there.add(hello["index"])
-        for connection in connections:
-            with contextlib.suppress(OSError):
+            # One that has given up, or begun anew, is not there any more.
+            for index in [index for index, other in connections.items() if _is_closed(other)]:
+                connections.pop(index).close()
+            found = "" if hello is None else _what_is_wrong(hello, addresses, connections)
+            if hello is None or found:
+                wrong.append(connection)
+            else:
+                connections[hello["index"]] = connection
+            if found and not answer:
+                answer = found
+                # Those that come late shall hear it too.
+                deadline = min(deadline, time.monotonic() + _LATE_SECONDS)
+        return answer
+    finally:
+        for connection in (*wrong, *connections.values()):
+            with contextlib.suppress(OSError), contextlib.closing(connection):
                 _write(connection, {"answer": answer})
-    return answer
+
+
+def _is_closed(connection):
+    """Return whether the other side, which says nothing more, has left."""
+    connection.settimeout(0)
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _report(addresses, index, deadline, seconds):

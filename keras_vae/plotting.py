@@ -1,13 +1,12 @@
 """Pictures: grids of images and curves of training."""
 
-import io
 import math
 
 import numpy as np
 from PIL import Image
 
 from keras_vae.checks import integer, message
-from keras_vae.files import replacing_file
+from keras_vae.files import replacing_file, write_arrays
 
 _GAP = 2
 _CELL_PIXELS = 56
@@ -71,11 +70,7 @@ def save_grid(images, path, columns=None):
 def save_images(images, path):
     """Write images to a PNG grid or, where `path` ends in .npy, to an array file of float32."""
     if str(path).lower().endswith(".npy"):
-        # Through memory, since NumPy's own writing to a file does not say why the disk refuses.
-        buffer = io.BytesIO()
-        np.save(buffer, np.asarray(images, "float32"))
-        with replacing_file(path) as partial:
-            partial.write_bytes(buffer.getbuffer())
+        write_arrays(path, np.asarray(images, "float32"))
     else:
         save_grid(images, path)
 

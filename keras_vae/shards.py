@@ -1,6 +1,5 @@
 """Results too large for memory: a folder of shards that a second call completes."""
 
-import io
 import json
 import math
 import pathlib
@@ -15,7 +14,7 @@ from keras_vae.files import (
     final_path,
     read_json,
     remove_partial,
-    replacing_file,
+    write_arrays,
     write_json,
 )
 from keras_vae.progress import bar
@@ -101,11 +100,7 @@ class Shards:
             if _is_whole(path, stop - start):
                 kept += 1
                 continue
-            # Through memory, since NumPy's own writing to a file leaves a broken archive behind.
-            buffer = io.BytesIO()
-            np.savez(buffer, **make(start, stop))
-            with replacing_file(path) as partial:
-                partial.write_bytes(buffer.getbuffer())
+            write_arrays(path, make(start, stop))
         return len(starts) - kept, kept
 
 

@@ -1,11 +1,11 @@
 """Which devices and machines a model trains on: the names of distribution strategies."""
 
 import contextlib
+import faulthandler
 import json
 import os
 import shutil
-import signal
-import threading
+import sys
 
 import tensorflow as tf
 
@@ -160,16 +160,11 @@ def _multi_worker(resolver, meeting_seconds):
 def _bounded(seconds):
     """End this process unless what is within is done in time.
 
-    A worker may be lost when all have met. TensorFlow waits for it in a call that no Python thread
-    can interrupt.
+    A worker may be lost when all have met. TensorFlow waits for it in a call that holds the
+    interpreter's lock, so that no Python thread and no signal handler would run.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()

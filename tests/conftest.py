@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 from typing import NamedTuple
@@ -121,6 +123,44 @@ def run_python():
         )
         assert result.returncode == 0, result.stderr[-4000:]
         return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_workers():
+    """A function that runs workers by hand, as a cluster starts them: their statuses and outputs.
+
+    Args:
+        commands: list of the arguments of Python of each.
+        folders: list of the folder that each runs in, or None.
+    """
+
+    def run(commands, folders=None, seconds=120):
+        with contextlib.ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in commands]
+            for probe in probes:
+                probe.bind(("", 0))
+            cluster = {"worker": [f"localhost:{probe.getsockname()[1]}" for probe in probes]}
+        processes = []
+        for index, command in enumerate(commands):
+            config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, *map(str, command)],
+                    cwd=folders and folders[index],
+                    env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(config)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        try:
+            outs = [process.communicate(timeout=seconds)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        return [process.returncode for process in processes], outs
 
     return run
 

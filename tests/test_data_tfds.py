@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import keras_vae.data
 from keras_vae.data import tfds_source
+from keras_vae.data.forms import Sharing
 
 ROOT = pathlib.Path(keras_vae.data.__file__).parents[2]
 NUM = {"train": 90, "test": 20}
@@ -108,6 +109,68 @@ def test_a_streamed_epoch_can_be_gone_on_with_in_its_midst(data_dir):
     np.testing.assert_array_equal(
         np.concatenate(list(data.train.variant(whole_epochs=False))), whole[32:]
     )
+
+
+def worker_shares(data, worker, epoch, **place):
+    """What a worker of two with one replica each gets in an epoch, in batches of 8."""
+    data.set_epoch(epoch, **place)
+    sharing = Sharing([worker], count=2, worker=worker, workers=2)
+    return list(data.train.variant(form=sharing, whole_epochs=not place))
+
+
+def test_workers_stream_files_of_their_own(data_dir):
+    data = load(data_dir, cache=False)
+    for epoch in range(2):
+        seen = []
+        for worker in range(2):
+            shares = worker_shares(data, worker, epoch)
+            assert [(share.first, share.total) for share in shares] == [(4 * worker, 8)] * 10
+            assert [share.start for share in shares] == list(range(4 * worker, 80, 8))
+            seen.append(numbers([share.batch for share in shares]))
+            assert len(seen[-1]) == 40
+            # Each image of its files comes once before one comes again.
+            counts = np.unique(seen[-1], return_counts=True)[1]
+            assert counts.max() - counts.min() <= 1
+        assert not set(seen[0]) & set(seen[1])
+    assert seen[0] != numbers([share.batch for share in worker_shares(data, 0, epoch=0)])
+
+
+_TRAINING = """
+import sys
+import keras_vae as kv
+
+strategy = kv.strategies.get("multi_worker")
+with strategy.scope():
+    vae = kv.VAE(
+        kv.networks.mlp_encoder((6, 5, 1), 2, units=(16,), seed=0),
+        kv.networks.mlp_decoder((6, 5, 1), 2, units=(16,), seed=1),
+        seed=2,
+    )
+    vae.compile(optimizer="adam")
+data = kv.data.load("numbered_pictures", 8, data_dir=sys.argv[1], cache=False)
+loss = vae.fit(data.train, epochs=20, verbose=0).history["loss"]
+assert int(vae.optimizer.iterations.numpy()) == 200 and loss[-1] < 0.9 * loss[0], loss
+print("WEIGHTS", [float(weight.sum()) for weight in vae.get_weights()], loss[-1])
+"""
+
+
+@pytest.mark.slow
+def test_workers_train_on_streams_of_their_own(data_dir, run_workers):
+    statuses, outs = run_workers([["-c", _TRAINING, data_dir]] * 2)
+    assert statuses == [0, 0], outs
+    weights = [out[out.index("WEIGHTS") :] for out in outs]
+    assert weights[0] == weights[1]
+
+
+def test_the_stream_of_a_worker_can_be_gone_on_with(data_dir):
+    data = load(data_dir, cache=False, binarize="dynamic")
+    for worker in range(2):
+        whole = worker_shares(data, worker, epoch=1)
+        rest = worker_shares(data, worker, epoch=1, first_batch=7)
+        assert len(rest) == 3
+        for mine, other in zip(rest, whole[7:], strict=True):
+            assert mine.start == other.start
+            np.testing.assert_array_equal(mine.batch, other.batch)
 
 
 def test_streamed_order_within_one_file_changes_with_the_epoch(data_dir):

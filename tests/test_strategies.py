@@ -128,6 +128,39 @@ def test_two_workers_of_one_number_are_refused():
     assert "two workers with the number 1 of 3" in answer and replies == [answer] * 2
 
 
+def test_a_worker_that_left_may_come_again():
+    addresses = free_ports(3)
+    hello = json.dumps({"index": 1, "addresses": addresses}).encode() + b"\n"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        chief = pool.submit(meet_all, [addresses], [0])
+        with connect(addresses[0]) as early:
+            early.sendall(hello)
+            time.sleep(0.5)
+        others = pool.submit(meet_all, [addresses] * 2, [1, 2])
+        assert chief.result() + others.result() == [None] * 3
+
+
+def test_a_worker_that_left_is_not_counted():
+    addresses = free_ports(3)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        chief = pool.submit(meet_all, [addresses], [0], 4)
+        with connect(addresses[0]) as early:
+            early.sendall(json.dumps({"index": 1, "addresses": addresses}).encode() + b"\n")
+            time.sleep(0.5)
+        (other,) = meet_all([addresses], [2], 10)
+        assert "no word from worker 1 " in other and chief.result() == [other]
+
+
+def test_a_worker_that_comes_late_hears_what_is_wrong():
+    addresses = free_ports(3)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        workers = pool.submit(meet_all, [addresses, [addresses[0], *free_ports(2)]], [0, 1])
+        time.sleep(1)
+        (late,) = meet_all([addresses], [2])
+        assert all("the same cluster in TF_CONFIG" in answer for answer in workers.result())
+    assert "the same cluster in TF_CONFIG" in late
+
+
 def test_a_program_that_is_no_worker_is_passed_over():
     addresses = free_ports(3)
 

@@ -152,47 +152,56 @@ def test_a_folder_that_the_chief_refuses_is_said_by_each_worker(tmp_path):
         (["DATA"], "checksum"),
     ],
 )
-def test_workers_that_differ_are_refused_by_each(change, said, tmp_path):
-    """Two workers by hand, as a cluster starts them."""
-    import json
-    import socket
-
+def test_workers_that_differ_are_refused_by_each(change, said, run_workers, tmp_path):
     arrays = [tmp_path / name / "images.npy" for name in ("a", "b")]
     for index, path in enumerate(arrays):
         path.parent.mkdir()
         np.save(path, np.full((40, 8, 8), index, np.uint8))
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
-            probe.bind(("", 0))
-        cluster = {"worker": [f"localhost:{probe.getsockname()[1]}" for probe in (one, other)]}
-    processes = []
-    for index in range(2):
-        task = {"type": "worker", "index": index}
-        options = [*NETWORK, "--epochs", "1", "--quiet"]
-        if change != ["DATA"] and index == 1:
-            options += change
+    train = ["-m", "keras_vae_cli", "train", "images.npy", "--out", tmp_path / "run", *NETWORK]
+    train += ["--epochs", "1", "--quiet"]
+    if change == ["DATA"]:
         # The same path on two machines need not be the same file.
-        folder = arrays[index].parent if change == ["DATA"] else arrays[0].parent
-        processes.append(
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "keras_vae_cli",
-                    "train",
-                    "images.npy",
-                    "--out",
-                    str(tmp_path / "run"),
-                    *options,
-                ],
-                cwd=folder,
-                env={**os.environ, "TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-    outs = [finish(process, BOUND_SECONDS) for process in processes]
-    for process, out in zip(processes, outs, strict=True):
-        assert process.returncode == 2 and said in out, out
+        found = run_workers([train, train], [path.parent for path in arrays], BOUND_SECONDS)
+    else:
+        found = run_workers([train, train + change], [arrays[0].parent] * 2, BOUND_SECONDS)
+    for status, out in zip(*found, strict=True):
+        assert status == 2 and said in out, out
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_ends_the_others_and_the_job_goes_on(tmp_path):
+    run = tmp_path / "run"
+    process = start(2, run, "--epochs", 12, "--checkpoint-steps", 7)
+    wait_for_epochs(process, run, 2)
+    began = time.monotonic()
+    os.kill(children(process)[1], signal.SIGSTOP)
+    out = finish(process)
+    assert process.returncode == 1 and time.monotonic() - began < BOUND_SECONDS, out
+    assert "has lost another one" in out and "--resume" in out and "Traceback" not in out
+    resumed = start(2, run, "--resume")
+    out = finish(resumed)
+    assert resumed.returncode == 0 and len(curves(run)) == 12, out
+
+
+@pytest.mark.slow
+def test_ctrl_c_to_the_launcher_saves_what_was_learnt(tmp_path):
+    run = tmp_path / "run"
+    process = start(2, run, "--epochs", 500)
+    wait_for_epochs(process, run, 1)
+    process.send_signal(signal.SIGINT)
+    out = finish(process, BOUND_SECONDS)
+    assert process.returncode == 130 and "Traceback" not in out, out
+    assert 1 <= len(curves(run)) < 500 and runs.load(run).vae.built
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_is_said_by_each_worker(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    process = start(2, tmp_path / "file" / "run", "--epochs", 1)
+    out = finish(process, BOUND_SECONDS)
+    assert process.returncode in (1, 2) and "Traceback" not in out, out
+    assert (
+        len(re.findall(re.escape(str(tmp_path / "file")), out)) >= 2 and "[worker 1] Error:" in out
+    )
+    assert (tmp_path / "file").read_text() == "mine"

@@ -34,7 +34,6 @@ class Progress(keras.callbacks.Callback):
         self._images, self._batch_size = num_images, batch_size
         self._file = file or sys.stdout
         self._bar = None
-        self._seen = self._first = 0
 
     def on_train_begin(self, logs=None):
         self._began, self._first, self._seen = time.monotonic(), None, 0

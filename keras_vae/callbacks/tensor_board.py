@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vae import plotting
 from keras_vae.checks import integer, message
+from keras_vae.distributions import unit_kl
 
 _SAMPLES, _PAIRS, _POINTS = 64, 10, 2000
 
@@ -71,7 +72,9 @@ class TensorBoard(keras.callbacks.Callback):
         posterior = self.model.encode(self._x)
         if self.model.posterior.is_gaussian:
             # Of each unit, over the examples: those near zero are not used.
-            self._writer.histogram("kl_of_units", _unit_kl(posterior).mean(axis=0), epoch)
+            self._writer.histogram(
+                "kl_of_units", ops.convert_to_numpy(unit_kl(*posterior[:2])).mean(axis=0), epoch
+            )
         centres = ops.convert_to_numpy(self.model.posterior.embed(posterior))
         self._writer.image("z", plotting.scatter(centres), epoch)
         if len(self.model.event_shape) == 3 and self.model.event_shape[-1] in (1, 3):
@@ -85,9 +88,3 @@ class TensorBoard(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._writer is not None:
             self._writer.close()
-
-
-def _unit_kl(posterior):
-    """Return the KL of each unit to the standard normal, `(N, D)` nats (Kingma & Welling, B)."""
-    mean, log_var = (ops.convert_to_numpy(value) for value in posterior[:2])
-    return 0.5 * (mean**2 + np.exp(log_var) - 1.0 - log_var)
