@@ -33,15 +33,16 @@ class Peer:
         script, *options = arguments
         began = time.perf_counter()
         # Into a file: a pipe that nobody reads would fill up with what progress bars write.
-        self._errors = tempfile.TemporaryFile("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, CONTENDERS / script, shape, data, str(epochs), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
+        handle, self._errors = tempfile.mkstemp(dir=data.parent)
+        with open(handle, "w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, CONTENDERS / script, shape, data, str(epochs), *options],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
         self._ask()
         self._read()
         self.first_step = time.perf_counter() - began
@@ -65,8 +66,7 @@ class Peer:
         for line in self._process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        self._errors.seek(0)
-        raise RuntimeError(self._errors.read()[-2000:])
+        raise RuntimeError(pathlib.Path(self._errors).read_text()[-2000:])
 
 
 def mnist(shape):

@@ -218,6 +218,16 @@ CONV_REAL_NVP = Row(
     muon=4_000_000,
     jit_compile=False,
 )
+# For `time_to_quality.py`, which is no row of the table.
+QUICK = Row(
+    gated_net(standard_normal),
+    16,
+    "none",
+    batch_size=200,
+    learning_rate=4e-3,
+    muon=4_000_000,
+    jit_compile="auto",
+)
 
 ROWS = {
     "textbook": Row(

@@ -150,7 +150,14 @@ def workers(count):
     if int(count) > 1:
         command += ["launch", "--workers", count, "--"]
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--recipe", "textbook", "--epochs", str(_EPOCHS + 1), "--validation-fraction", "0"]
+        options = [
+            "--recipe",
+            "textbook",
+            "--epochs",
+            str(_EPOCHS + 1),
+            "--validation-fraction",
+            "0",
+        ]
         command += ["train", "mnist", "--out", f"{folder}/run", *options]
         shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     paces = [float(pace.replace(",", "")) for pace in re.findall(r"([\d,]+) images/s", shown)]

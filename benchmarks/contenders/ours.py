@@ -32,9 +32,9 @@ def main():
     row = None
     if rounds.recipe == "own":
         sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-        from rows import ROWS
+        from rows import QUICK
 
-        row = ROWS["gated_real_nvp"]._replace(epochs=rounds.epochs)
+        row = QUICK._replace(epochs=rounds.epochs)
     keras.config.set_dtype_policy(rounds.policy)
     rounds.begin()
     validation = rounds.validation()

@@ -46,7 +46,7 @@ SHAPES = {
     "mlp_small_batch": Shape("mlp", (200, 200), 50, 20, (200, 200)),
     "conv": Shape("conv", (32, 64), 2, 128, (64, 32)),
     "resnet": Shape(
-        "resnet", (16, 32), 32, 128, (64, 32), image_size=32, channels=3, images=20_000
+        "resnet", (16, 32), 32, 128, (64, 32), image_size=32, channels=3, images=10_000
     ),
 }
 
