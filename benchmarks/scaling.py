@@ -120,11 +120,11 @@ def stream(path):
 
 
 def images(count):
-    """Train on so many small images in memory."""
+    """Train on so many images of MNIST's size in memory."""
     import keras_vae as kv
 
     count = int(count)
-    x = np.random.default_rng(0).integers(0, 256, (count, 16, 16), np.uint8)
+    x = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
     data = kv.data.load(x, batch_size=128, validation_fraction=0, test_fraction=0)
     # As many epochs of few images as last long enough to be measured.
     epochs = 1 + max(_EPOCHS, 300_000 // count)
@@ -214,8 +214,7 @@ def main():
         results[case] = measure_all(case)
         print(case, json.dumps(results[case], indent=2))
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    if set(CASES) <= set(results):
-        speed_page.write()
+    speed_page.write()
 
 
 if __name__ == "__main__":

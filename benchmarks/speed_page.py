@@ -140,12 +140,8 @@ def plot(results):
     figure.savefig(_DOCS / "speed.png", dpi=120)
 
 
-def quality():
-    """Return the part of the page about `time_to_quality.py`, and draw its picture."""
-    found = _read("time_to_quality.json")
-    if found is None:
-        return ""
-    contenders = found["contenders"]
+def plot_quality(contenders):
+    """Draw the validation -ELBO of each contender over the seconds of its training."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for colour, (name, entry) in zip(_COLOURS, contenders.items(), strict=True):
@@ -158,6 +154,14 @@ def quality():
     axes.legend(fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(_DOCS / "time_to_quality.png", dpi=120)
+
+
+def quality():
+    """Return the part of the page about `time_to_quality.py`."""
+    found = _read("time_to_quality.json")
+    if found is None:
+        return ""
+    contenders = found["contenders"]
     rows = [
         (name, *map(_seconds, entry["seconds_until"].values()))
         for name, entry in contenders.items()
@@ -168,8 +172,8 @@ def quality():
 
 def scaling():
     """Return the part of the page about `scaling.py`."""
-    found = _read("scaling.json")
-    if found is None:
+    found = _read("scaling.json") or {}
+    if not {"memory", "stream", "images", "pixels", "workers"} <= set(found):
         return ""
     memory = [
         (
@@ -193,7 +197,7 @@ def scaling():
     return _SCALING + "\n".join(
         (
             _markdown(("training on", "peak", "of it not of a file"), memory),
-            _markdown(("images of 16x16 pixels in an epoch", "time for one"), images),
+            _markdown(("images of 28x28 pixels in an epoch", "time for one"), images),
             _markdown(("images", "time for a pixel"), pixels),
             _markdown(("processes on this machine", "convolutional 32-64, D=8"), workers),
         )
@@ -209,14 +213,19 @@ def _read(name):
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def page():
+    """Return the text of the page from the results that there are."""
+    picture = "![Images a second of each contender](speed.png)\n\n"
+    return _HEAD + picture + table(load()) + quality() + scaling()
+
+
 def write():
-    """Write the page and its pictures from the results that there are."""
-    results = load()
-    if results:
-        plot(results)
-        picture = "![Images a second of each contender](speed.png)\n\n"
-        text = _HEAD + picture + table(results) + quality() + scaling()
-        _DOCS.joinpath("speed.md").write_text(text)
+    """Write the page and its pictures."""
+    plot(load())
+    found = _read("time_to_quality.json")
+    if found:
+        plot_quality(found["contenders"])
+    _DOCS.joinpath("speed.md").write_text(page())
 
 
 if __name__ == "__main__":

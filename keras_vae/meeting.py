@@ -10,6 +10,7 @@ from keras_vae.checks import message
 _TRY_SECONDS = 0.5
 # A program that is no worker says nothing, or something else.
 _TALK_SECONDS = 5
+_HELLO_SECONDS = 2
 _LATE_SECONDS = 3
 _LONGEST = 1 << 20
 
@@ -58,33 +59,48 @@ def _listener(address):
 
 def _gather(listener, addresses, deadline, seconds):
     """Wait for the others, as their chief; tell each of them, and return, what is wrong or ""."""
-    connections, wrong, answer = {}, [], ""
+    accepted, there, answer = [], {}, ""
     try:
-        while len(connections) < len(addresses) - 1:
+        while len(there) < len(addresses) - 1:
             listener.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                answer = answer or _missing(addresses, connections, seconds)
+                _forget_closed(there)
+                answer = answer or _missing(addresses, there, seconds)
                 break
-            hello = _read(connection)
-            # One that has given up, or begun anew, is not there any more.
-            for index in [index for index, other in connections.items() if _is_closed(other)]:
-                connections.pop(index).close()
-            found = "" if hello is None else _what_is_wrong(hello, addresses, connections)
-            if hello is None or found:
-                wrong.append(connection)
-            else:
-                connections[hello["index"]] = connection
-            if found and not answer:
+            accepted.append(connection)
+            hello = _read(connection, min(_HELLO_SECONDS, max(0.01, deadline - time.monotonic())))
+            _forget_closed(there)
+            if not _is_hello(hello, addresses):
+                continue
+            found = _what_is_wrong(hello, addresses, there)
+            if not found:
+                there[hello["index"]] = connection
+            elif not answer:
                 answer = found
                 # Those that come late shall hear it too.
                 deadline = min(deadline, time.monotonic() + _LATE_SECONDS)
         return answer
+    except BaseException:
+        answer = "The chief stopped before all workers had met. See what it says."
+        raise
     finally:
-        for connection in (*wrong, *connections.values()):
+        for connection in accepted:
             with contextlib.suppress(OSError), contextlib.closing(connection):
                 _write(connection, {"answer": answer})
+
+
+def _is_hello(value, addresses):
+    """Return whether a JSON value is what a worker says."""
+    index = value.get("index") if value else None
+    return type(index) is int and 0 <= index < len(addresses) and "addresses" in value
+
+
+def _forget_closed(connections):
+    """Drop the workers that have given up, or begun anew."""
+    for index in [index for index, other in connections.items() if _is_closed(other)]:
+        connections.pop(index).close()
 
 
 def _is_closed(connection):
@@ -112,8 +128,8 @@ def _report(addresses, index, deadline, seconds):
                 _write(chief, {"index": index, "addresses": addresses})
                 # The chief waits for the others meanwhile.
                 reply = _read(chief, max(0.01, deadline - time.monotonic()) + _TALK_SECONDS)
-            if reply is not None:
-                return reply["answer"]
+            if reply and "answer" in reply:
+                return str(reply["answer"])
         time.sleep(_TRY_SECONDS)
 
 
@@ -152,12 +168,17 @@ def _write(connection, value):
     connection.sendall(json.dumps(value).encode() + b"\n")
 
 
-def _read(connection, seconds=_TALK_SECONDS):
-    """Return the JSON object of one line, or None if something else comes, or nothing."""
-    connection.settimeout(seconds)
+def _read(connection, seconds):
+    """Return the JSON object of one line, or None if something else comes, or nothing in time."""
+    line, end = b"", time.monotonic() + seconds
     try:
-        with connection.makefile("rb") as lines:
-            value = json.loads(lines.readline(_LONGEST))
-    except (OSError, ValueError):
+        while not line.endswith(b"\n"):
+            connection.settimeout(max(0.01, end - time.monotonic()))
+            part = connection.recv(1 << 16)
+            line += part
+            if not part or len(line) > _LONGEST or time.monotonic() > end:
+                return None
+        value = json.loads(line)
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and {"index", "answer"} & set(value) else None
+    return value if isinstance(value, dict) else None

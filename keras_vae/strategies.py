@@ -145,7 +145,8 @@ def check_config(text):
 
 
 def _is_address(value):
-    return isinstance(value, str) and value.rpartition(":")[2].isdecimal()
+    port = value.rpartition(":")[2] if isinstance(value, str) else ""
+    return port.isdecimal() and 0 < int(port) < 1 << 16
 
 
 def _multi_worker(resolver, meeting_seconds):

@@ -8,6 +8,8 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -142,25 +144,32 @@ def run_workers():
             for probe in probes:
                 probe.bind(("", 0))
             cluster = {"worker": [f"localhost:{probe.getsockname()[1]}" for probe in probes]}
-        processes = []
+        processes, outs = [], []
         for index, command in enumerate(commands):
+            # Not by pipes, of which one that nobody reads yet would hold its worker up.
+            outs.append(tempfile.TemporaryFile("w+"))  # noqa: SIM115
             config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
             processes.append(
                 subprocess.Popen(
                     [sys.executable, *map(str, command)],
                     cwd=folders and folders[index],
                     env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(config)},
-                    stdout=subprocess.PIPE,
+                    stdout=outs[-1],
                     stderr=subprocess.STDOUT,
-                    text=True,
                 )
             )
-        try:
-            outs = [process.communicate(timeout=seconds)[0] for process in processes]
-        finally:
-            for process in processes:
-                process.kill()
-        return [process.returncode for process in processes], outs
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and any(process.poll() is None for process in processes):
+            time.sleep(0.05)
+        for process in processes:
+            process.kill()
+        texts = []
+        for out in outs:
+            with out:
+                out.seek(0)
+                texts.append(out.read())
+        # Of one that had to be killed the status is that of the signal.
+        return [process.wait() for process in processes], texts
 
     return run
 

@@ -1,5 +1,7 @@
 """Arrays in memory and in .npy and .npz files: values, labels, and what is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -208,3 +210,27 @@ def test_files_that_are_refused(tmp_path):
 def test_what_is_no_source_at_all():
     refused(None, "shape ()", "dtype object")
     refused("", "neither a known set")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_streamed_file_does_not_come_to_fill_the_memory(run_python, tmp_path):
+    shape = (20_000, 64, 64, 3)
+    file = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, shape)
+    file[0] = 100
+    file.flush()
+    code = """
+import re, sys
+import numpy as np
+from keras_vae.data import load
+
+def mapped():
+    return int(re.search(r"RssFile:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+data = load(sys.argv[1], 100, cache=False, validation_fraction=0, test_fraction=0)
+first, *_ = data.train
+before = mapped()
+assert sum(len(x) for x in data.train) == 20_000
+print(mapped() - before)
+"""
+    grown = float(run_python(code, tmp_path / "images.npy"))
+    assert grown < 50, f"{grown:.0f} MiB of 246"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from keras_vae import strategies
+from keras_vae import meeting, strategies
 from keras_vae.meeting import meet
 
 WORKERS = {"worker": ["host0:12345", "host1:12345"]}
@@ -30,6 +30,7 @@ def test_a_chief_and_workers_are_taken():
         (json.dumps({"cluster": {"ps": ["host:1"]}, "task": TASK}), "names no worker"),
         (json.dumps({"cluster": {"worker": "host:1"}, "task": TASK}), "not all host:port"),
         (json.dumps({"cluster": {"worker": ["host"]}, "task": TASK}), "not all host:port"),
+        (json.dumps({"cluster": {"worker": ["h:65536"]}, "task": TASK}), "not all host:port"),
         (json.dumps({"cluster": {"worker": ["h:1", "h:1"]}, "task": TASK}), "one address twice"),
         (json.dumps({"cluster": WORKERS}), "without type and index"),
         (json.dumps({"cluster": WORKERS, "task": {"type": "worker"}}), "without type and index"),
@@ -151,6 +152,44 @@ def test_a_worker_that_left_is_not_counted():
         assert "no word from worker 1 " in other and chief.result() == [other]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'{"index": 1}',
+        b'{"answer": 1}',
+        b'{"index": [], "addresses": 0}',
+        b'{"index": 7, "addresses": []}',
+        b"[" * 5000,
+        b"GET / HTTP/1.1",
+    ],
+)
+def test_odd_words_are_passed_over(words):
+    addresses = free_ports(2)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        chief = pool.submit(meet_all, [addresses], [0])
+        with connect(addresses[0]) as odd:
+            odd.sendall(words + b"\n")
+            assert meet_all([addresses], [1]) == [None]
+            assert chief.result() == [None]
+
+
+def test_a_chief_that_stops_does_not_send_the_others_on(monkeypatch):
+    addresses, calls, judge = free_ports(3), [], meeting._what_is_wrong
+
+    def judge_once(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return judge(*arguments)
+
+    monkeypatch.setattr(meeting, "_what_is_wrong", judge_once)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        workers = pool.submit(meet_all, [addresses] * 2, [1, 2])
+        with pytest.raises(KeyboardInterrupt):
+            meet(addresses, 0, 10)
+        assert all("The chief stopped" in answer for answer in workers.result())
+
+
 def test_a_worker_that_comes_late_hears_what_is_wrong():
     addresses = free_ports(3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -188,7 +227,7 @@ def test_a_slurm_step_describes_workers(run_python):
 import os
 os.environ |= {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "n[1-2]",
                "SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_NTASKS": "2"}
-from keras_vae import strategies
+from keras_vae import meeting, strategies
 resolver = strategies._resolver()
 assert resolver.cluster_spec().as_dict() == {"worker": ["n1:8888", "n2:8888"]}
 assert (resolver.task_type, resolver.task_id) == ("worker", 1)
