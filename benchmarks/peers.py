@@ -1,5 +1,6 @@
 """The processes that the comparisons with others run, each of which trains an epoch when asked."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -43,6 +44,7 @@ class Peer:
                 text=True,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             )
+        self._name = f"{script} {shape}"
         self._ask()
         self._read()
         self.first_step = time.perf_counter() - began
@@ -55,18 +57,22 @@ class Peer:
         return self.epochs[-1]
 
     def stop(self):
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
 
     def _ask(self):
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        # One that has ended says why when it is read from.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
 
     def _read(self):
         for line in self._process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        raise RuntimeError(pathlib.Path(self._errors).read_text()[-2000:])
+        errors = pathlib.Path(self._errors).read_text()[-2000:]
+        raise RuntimeError(f"{self._name} ended with status {self._process.wait()}:\n{errors}")
 
 
 def mnist(shape):

@@ -52,6 +52,8 @@ def main():
         vae = build(rounds.shape)
         vae.compile(keras.optimizers.Adam(1e-3))
 
+    rounds.parameters = sum(np.prod(weight.shape) for weight in vae.trainable_weights)
+
     def validate():
         return -np.mean(vae.elbo(np.float32(validation / 255.0), seed=0))
 

@@ -23,6 +23,8 @@ class Shape(NamedTuple):
         image_size: int, pixels a side.
         channels: int.
         images: int, how many an epoch has.
+        turn: int, epochs of a turn, the last of which counts: while others have theirs, the
+            system may take away what one has in memory, which short epochs would show.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class Shape(NamedTuple):
     image_size: int = 28
     channels: int = 1
     images: int = 60_000
+    turn: int = 2
 
     @property
     def image_shape(self):
@@ -44,7 +47,7 @@ class Shape(NamedTuple):
 SHAPES = {
     "mlp": Shape("mlp", (400,), 20, 128, (400,)),
     "mlp_small_batch": Shape("mlp", (200, 200), 50, 20, (200, 200)),
-    "conv": Shape("conv", (32, 64), 2, 128, (64, 32)),
+    "conv": Shape("conv", (32, 64), 2, 128, (64, 32), turn=1),
     "resnet": Shape(
         "resnet", (16, 32), 32, 128, (64, 32), image_size=32, channels=3, images=10_000
     ),
@@ -59,6 +62,7 @@ class Rounds:
         epochs: int.
         policy: str, the precision.
         recipe: str, "textbook" or, of this package, "own".
+        parameters: int, how many numbers are trained, which the contender sets.
     """
 
     def __init__(self):
@@ -73,7 +77,7 @@ class Rounds:
         self.policy, self.recipe = arguments.policy, arguments.recipe
         with np.load(arguments.data) as file:
             self._arrays = dict(file)
-        self._stepped = False
+        self.parameters, self._stepped = None, False
 
     def images(self):
         """Return the images, `(N, H, W, C)` uint8."""
@@ -87,7 +91,7 @@ class Rounds:
         """Wait until an epoch is asked for. The first one begins with the images alone."""
         if not sys.stdin.readline():
             sys.exit()
-        self._started = time.perf_counter()
+        self._started, self._cpu = time.perf_counter(), time.process_time()
 
     def step_is_done(self):
         """Tell when the first step is done."""
@@ -103,7 +107,12 @@ class Rounds:
             validate: function of nothing that gives the -ELBO of the validation images, which is
                 called where there are some.
         """
-        found = {"seconds": time.perf_counter() - self._started, "loss": float(loss)}
+        found = {
+            "seconds": time.perf_counter() - self._started,
+            "cpu_seconds": time.process_time() - self._cpu,
+            "loss": float(loss),
+            "parameters": int(self.parameters),
+        }
         if self.validation() is not None:
             found["validation"] = float(validate())
         self._say(found | {"peak_bytes": _peak_bytes()})

@@ -77,7 +77,9 @@ def mlp(image, latent, shape):
     for units in shape.decoder_units:
         y = layers.Dense(units, "relu")(y)
     pixels = math.prod(shape.image_shape)
-    return x, layers.Reshape(shape.image_shape)(layers.Dense(pixels, "sigmoid")(y))
+    y = layers.Reshape(shape.image_shape)(layers.Dense(pixels)(y))
+    # Last, where Keras sees that its cross-entropy can be that of logits.
+    return x, layers.Activation("sigmoid")(y)
 
 
 def conv(image, latent, shape):
@@ -125,17 +127,18 @@ def main():
     vae = build(rounds.shape, binarize=validation is not None)
     vae.compile(optimizer=keras.optimizers.Adam(1e-3))
 
+    rounds.parameters = sum(np.prod(weight.shape) for weight in vae.trainable_weights)
+
     def validate():
         return vae.evaluate(np.float32(validation / 255.0), verbose=0, return_dict=True)["loss"]
 
-    def fit(callbacks, **options):
-        callbacks = [*callbacks, AskedFor(rounds, validate)]
-        batch_size = rounds.shape.batch_size
-        vae.fit(x, batch_size=batch_size, verbose=0, callbacks=callbacks, **options)
-
-    # Called after each step it would slow them down: it is there for the first epoch alone.
-    fit([FirstStep(rounds)], epochs=1)
-    fit([], initial_epoch=1, epochs=rounds.epochs)
+    vae.fit(
+        x,
+        epochs=rounds.epochs,
+        batch_size=rounds.shape.batch_size,
+        verbose=0,
+        callbacks=[AskedFor(rounds, validate), FirstStep(rounds)],
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def main():
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(x), rounds.shape.batch_size, shuffle=True
     )
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, eps=1e-7)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    rounds.parameters = sum(parameter.numel() for parameter in parameters)
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, eps=1e-7)
 
     def loss_of(batch):
         mean, log_var = encoder(batch).chunk(2, dim=1)

@@ -73,6 +73,8 @@ def main():
     config = VAEConfig(
         input_dim=tuple(x.shape[1:]), latent_dim=rounds.shape.latent_dim, reconstruction_loss="bce"
     )
+    networks = (encoder, decoder)
+    rounds.parameters = sum(p.numel() for network in networks for p in network.parameters())
     kind = VAE if rounds.validation() is None else Binarised
     model = kind(config, encoder=Encoder(encoder), decoder=Decoder(decoder))
     with tempfile.TemporaryDirectory() as folder:
