@@ -150,18 +150,15 @@ def workers(count):
     if int(count) > 1:
         command += ["launch", "--workers", count, "--"]
     with tempfile.TemporaryDirectory() as folder:
-        options = [
-            "--recipe",
-            "textbook",
-            "--epochs",
-            str(_EPOCHS + 1),
-            "--validation-fraction",
-            "0",
-        ]
-        command += ["train", "mnist", "--out", f"{folder}/run", *options]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        command += ["train", "mnist", "--out", f"{folder}/run", "--recipe", "textbook"]
+        command += ["--epochs", "2", "--validation-fraction", "0"]
+        found = subprocess.run(command, capture_output=True, text=True)
+        shown = found.stdout
+        if found.returncode:
+            raise RuntimeError(shown + found.stderr)
     paces = [float(pace.replace(",", "")) for pace in re.findall(r"([\d,]+) images/s", shown)]
-    return {"images_per_second": statistics.median(paces[1:])}
+    # The first epoch compiles.
+    return {"images_per_second": paces[1]}
 
 
 CASES = {
@@ -202,10 +199,12 @@ def measure_all(case):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all by default")
     parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
     parser.add_argument("--argument", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if unknown := set(arguments.cases) - set(CASES):
+        parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     if arguments.case:
         print(json.dumps(CASES[arguments.case](arguments.argument)))
         return

@@ -11,6 +11,7 @@ the same, and with its own: gated layers, and Muon with a learning rate that fal
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -34,17 +35,18 @@ CONTENDERS = {
 _VALIDATION = 5000
 
 
-def train(arguments, data, max_epochs, max_seconds):
-    """Train by turns until all have reached the last bar or the end; return what each told."""
+def train(arguments, data, seed, last, max_epochs, max_seconds):
+    """Train by turns until all have reached their last bar or the end; return what each told."""
     peers, epochs, going = {}, {}, []
     for name, options in arguments.items():
         epochs[name] = QUICK.epochs if name == OWN else max_epochs
+        options = (*options, "--seed", str(seed))
         peers[name] = Peer(options, "mlp", data, epochs[name])
         going.append(name)
     while going:
         for name in tuple(going):
-            entry, peer = peers[name].epochs[-1], peers[name]
-            done = entry["validation"] < BARS[-1] or len(peer.epochs) >= epochs[name]
+            peer = peers[name]
+            done = _is_reached(peer.epochs, last[name]) or len(peer.epochs) >= epochs[name]
             if done or sum(epoch["seconds"] for epoch in peer.epochs) > max_seconds:
                 peer.stop()
                 going.remove(name)
@@ -54,13 +56,25 @@ def train(arguments, data, max_epochs, max_seconds):
 
 
 def seconds_until(epochs, bar):
-    """Return the seconds of training until the -ELBO is below a bar, or None."""
-    seconds = 0.0
-    for epoch in epochs:
-        seconds += epoch["seconds"]
-        if epoch["validation"] < bar:
-            return seconds
+    """Return the seconds of training until the -ELBO is below a bar and stays there, or None.
+
+    A single epoch below may be luck: the next one must be too.
+    """
+    ends = list(itertools.accumulate(epoch["seconds"] for epoch in epochs))
+    for index in range(len(epochs) - 1):
+        if _is_reached(epochs[: index + 2], bar):
+            return ends[index]
     return None
+
+
+def _is_reached(epochs, bar):
+    return len(epochs) > 1 and all(epoch["validation"] < bar for epoch in epochs[-2:])
+
+
+def _last_reached(entry):
+    """Return the bar to wait for: one that was not reached is not waited for again."""
+    reached = [bar for bar in BARS if entry["seconds_until"][str(bar)] is not None]
+    return reached[-1] if reached else BARS[-1]
 
 
 def summary(rounds):
@@ -83,29 +97,32 @@ def summary(rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="whole trainings of each")
-    parser.add_argument("--max-epochs", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3, help="whole trainings, by other seeds")
+    parser.add_argument("--max-epochs", type=int, default=60)
     parser.add_argument("--max-seconds", type=float, default=300, help="of training, for each")
-    parser.add_argument("--only", help="contenders, parted by semicolons; nothing is written")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, help="nothing is written")
     arguments = parser.parse_args()
-    names = arguments.only.split(";") if arguments.only else CONTENDERS
-    contenders = {name: CONTENDERS[name] for name in names}
+    contenders = {name: CONTENDERS[name] for name in arguments.only or CONTENDERS}
+    limits = {"max_epochs": arguments.max_epochs, "max_seconds": arguments.max_seconds}
     images = mnist(shape_of("mlp"))
     validation = images[:_VALIDATION] > np.random.default_rng(0).integers(
         0, 255, images[:_VALIDATION].shape
     )
-    rounds = []
+    rounds, last = [], dict.fromkeys(contenders, BARS[-1])
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder) / "images.npz"
         np.savez(data, x=images[_VALIDATION:], validation=np.uint8(255 * validation))
-        for _ in range(arguments.rounds):
-            rounds.append(train(contenders, data, arguments.max_epochs, arguments.max_seconds))
+        for seed in range(arguments.rounds):
+            rounds.append(train(contenders, data, seed, last, **limits))
             found = summary(rounds)
+            last = {name: _last_reached(entry) for name, entry in found.items()}
             print(json.dumps({name: entry["rounds"] for name, entry in found.items()}, indent=2))
             print({name: entry["best_validation"] for name, entry in found.items()}, flush=True)
             if not arguments.only:
                 result = {
                     "processors": os.cpu_count(),
+                    "rounds": len(rounds),
+                    **limits,
                     "images": len(images) - _VALIDATION,
                     "contenders": found,
                 }

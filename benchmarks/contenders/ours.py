@@ -11,7 +11,7 @@ from protocol import Rounds
 import keras_vae as kv
 
 
-def build(shape):
+def build(shape, seed=0):
     """Return the VAE of a `protocol.Shape`."""
     encoder, decoder = {"units": shape.units}, {"units": shape.decoder_units}
     if shape.kind != "mlp":
@@ -20,11 +20,11 @@ def build(shape):
     sides = (("encoder", encoder), ("decoder", decoder))
     networks = (
         getattr(kv.networks, f"{shape.kind}_{side}")(
-            shape.image_shape, shape.latent_dim, seed=seed, **options
+            shape.image_shape, shape.latent_dim, seed=3 * seed + number, **options
         )
-        for seed, (side, options) in enumerate(sides)
+        for number, (side, options) in enumerate(sides)
     )
-    return kv.VAE(*networks, seed=2)
+    return kv.VAE(*networks, seed=3 * seed + 2)
 
 
 def main():
@@ -44,12 +44,13 @@ def main():
         binarize="none" if validation is None else "dynamic",
         validation_fraction=0,
         test_fraction=0,
+        shuffle_seed=rounds.seed,
     )
     if row:
-        vae = row.build(data, seed=0)
+        vae = row.build(data, seed=5 * rounds.seed)
         vae.compile(row.optimizer(vae, row.epochs * len(data.train)), jit_compile=row.jit_compile)
     else:
-        vae = build(rounds.shape)
+        vae = build(rounds.shape, rounds.seed)
         vae.compile(keras.optimizers.Adam(1e-3))
 
     rounds.parameters = sum(np.prod(weight.shape) for weight in vae.trainable_weights)

@@ -61,6 +61,7 @@ class Rounds:
         shape: `Shape`.
         epochs: int.
         policy: str, the precision.
+        seed: int, of initial weights, order and noise.
         recipe: str, "textbook" or, of this package, "own".
         parameters: int, how many numbers are trained, which the contender sets.
     """
@@ -71,10 +72,12 @@ class Rounds:
         parser.add_argument("data", help="npz file of uint8 images `x`, binary ones `validation`")
         parser.add_argument("epochs", type=int)
         parser.add_argument("--policy", default="float32")
+        parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--recipe", default="textbook", choices=["textbook", "own"])
         arguments = parser.parse_args()
         self.shape, self.epochs = SHAPES[arguments.shape], arguments.epochs
         self.policy, self.recipe = arguments.policy, arguments.recipe
+        self.seed = arguments.seed
         with np.load(arguments.data) as file:
             self._arrays = dict(file)
         self.parameters, self._stepped = None, False

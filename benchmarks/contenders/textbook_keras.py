@@ -122,6 +122,7 @@ def main():
     rounds = Rounds()
     keras.config.set_dtype_policy(rounds.policy)
     rounds.begin()
+    keras.utils.set_random_seed(rounds.seed)
     x = rounds.images().astype("float32") / 255
     validation = rounds.validation()
     vae = build(rounds.shape, binarize=validation is not None)

@@ -15,7 +15,7 @@ def main():
     rounds = Rounds()
     rounds.begin()
     x, validation = tensor_of(rounds.images()), rounds.validation()
-    encoder, decoder = build(rounds.shape)
+    encoder, decoder = build(rounds.shape, rounds.seed)
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(x), rounds.shape.batch_size, shuffle=True
     )

@@ -82,12 +82,12 @@ def _resnet(shape):
     ]
 
 
-def build(shape):
+def build(shape, seed):
     """Return an encoder to `2 * latent_dim` numbers and a decoder to logits, channels first."""
     encoder, decoder = {"mlp": _mlp, "conv": _conv, "resnet": _resnet}[shape.kind](shape)
     head = nn.Linear(shape.units[-1] if shape.kind == "mlp" else shape.dense, 2 * shape.latent_dim)
     networks = nn.Sequential(*encoder, head), nn.Sequential(*decoder)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     # As Keras has them.
     for module in itertools.chain(*(network.modules() for network in networks)):
         if hasattr(module, "weight"):

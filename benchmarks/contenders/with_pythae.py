@@ -69,7 +69,7 @@ def main():
     logging.disable(logging.CRITICAL)
     rounds.begin()
     x = tensor_of(rounds.images())
-    encoder, decoder = build(rounds.shape)
+    encoder, decoder = build(rounds.shape, rounds.seed)
     config = VAEConfig(
         input_dim=tuple(x.shape[1:]), latent_dim=rounds.shape.latent_dim, reconstruction_loss="bce"
     )
@@ -85,6 +85,7 @@ def main():
             per_device_train_batch_size=rounds.shape.batch_size,
             optimizer_params={"eps": 1e-7},
             no_cuda=True,
+            seed=rounds.seed,
         )
         trainer = Asked(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings)
         trainer.rounds = rounds
