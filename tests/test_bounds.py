@@ -128,7 +128,8 @@ def test_no_chunk_size_changes_a_bound(chunk_size, trained_vae, images):
     whole = kv.bounds.estimate(trained_vae, images[:7], 50, seed=8)
     chunked = kv.bounds.estimate(trained_vae, images[:7], 50, seed=8, chunk_size=chunk_size)
     for expected, result in zip(whole, chunked, strict=True):
-        np.testing.assert_allclose(result, expected, rtol=1e-6)
+        # A log-weight of 30 nats has 30 times float32's error, and so has what it is worth.
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 def test_the_examples_beside_it_change_no_bound(trained_vae, images):
