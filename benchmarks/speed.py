@@ -89,10 +89,10 @@ def compare(name, contenders, data, rounds):
     with np.load(data) as file:
         images = len(file["x"])
     rates = dict(zip(_DTYPES, np.median(rates, axis=0).tolist(), strict=True))
-    found = {}
+    found, work = {}, operations(shape)
     for contender, peer in peers.items():
         rate = rates[_DTYPES["bfloat16" in contender]]
-        found[contender] = _summary(peer, images, shape.turn, operations(shape) / rate)
+        found[contender] = _summary(peer, images, shape.turn, work / rate)
     return {
         "contenders": found,
         "images": images,

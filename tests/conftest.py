@@ -129,6 +129,15 @@ def run_python():
     return run
 
 
+def free_addresses(count):
+    """Return so many addresses of this machine that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("", 0))
+        return [f"localhost:{probe.getsockname()[1]}" for probe in probes]
+
+
 @pytest.fixture(scope="session")
 def run_workers():
     """A function that runs workers by hand, as a cluster starts them: their statuses and outputs.
@@ -139,11 +148,7 @@ def run_workers():
     """
 
     def run(commands, folders=None, seconds=120):
-        with contextlib.ExitStack() as stack:
-            probes = [stack.enter_context(socket.socket()) for _ in commands]
-            for probe in probes:
-                probe.bind(("", 0))
-            cluster = {"worker": [f"localhost:{probe.getsockname()[1]}" for probe in probes]}
+        cluster = {"worker": free_addresses(len(commands))}
         processes, outs = [], []
         for index, command in enumerate(commands):
             # Not by pipes, of which one that nobody reads yet would hold its worker up.

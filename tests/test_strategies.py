@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from conftest import free_addresses
 
 from keras_vae import meeting, strategies
 from keras_vae.meeting import meet
@@ -74,14 +75,6 @@ def test_one_ignores_the_workers(monkeypatch):
     assert strategies.get("one").num_replicas_in_sync == 1
 
 
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("", 0))
-        return [f"localhost:{probe.getsockname()[1]}" for probe in probes]
-
-
 def meet_all(lists, indices, seconds=10):
     """Let workers meet, each in a thread; return what each of them raised, or None."""
 
@@ -96,12 +89,12 @@ def meet_all(lists, indices, seconds=10):
 
 
 def test_workers_meet_in_whatever_order_they_come():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     assert meet_all([addresses] * 3, [2, 1, 0]) == [None] * 3
 
 
 def test_workers_that_stay_away_are_named_in_bounded_time():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     chief, worker = meet_all([addresses] * 2, [0, 1], seconds=2)
     assert f"no word from worker 2 ({addresses[2]})" in chief and chief == worker
     (alone,) = meet_all([addresses], [1], seconds=1)
@@ -109,14 +102,14 @@ def test_workers_that_stay_away_are_named_in_bounded_time():
 
 
 def test_workers_of_different_clusters_are_refused():
-    ours, others = free_ports(2), free_ports(2)
+    ours, others = free_addresses(2), free_addresses(2)
     answers = meet_all([ours, [ours[0], others[1]]], [0, 1])
     assert all("the same cluster in TF_CONFIG" in answer for answer in answers)
 
 
 def test_two_workers_of_one_number_are_refused():
     """As on two machines, where they do not want one port."""
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     hello = json.dumps({"index": 1, "addresses": addresses}).encode() + b"\n"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         chief = pool.submit(meet_all, [addresses], [0])
@@ -130,7 +123,7 @@ def test_two_workers_of_one_number_are_refused():
 
 
 def test_a_worker_that_left_may_come_again():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     hello = json.dumps({"index": 1, "addresses": addresses}).encode() + b"\n"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         chief = pool.submit(meet_all, [addresses], [0])
@@ -142,7 +135,7 @@ def test_a_worker_that_left_may_come_again():
 
 
 def test_a_worker_that_left_is_not_counted():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         chief = pool.submit(meet_all, [addresses], [0], 4)
         with connect(addresses[0]) as early:
@@ -164,7 +157,7 @@ def test_a_worker_that_left_is_not_counted():
     ],
 )
 def test_odd_words_are_passed_over(words):
-    addresses = free_ports(2)
+    addresses = free_addresses(2)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         chief = pool.submit(meet_all, [addresses], [0])
         with connect(addresses[0]) as odd:
@@ -174,7 +167,7 @@ def test_odd_words_are_passed_over(words):
 
 
 def test_a_chief_that_stops_does_not_send_the_others_on(monkeypatch):
-    addresses, calls, judge = free_ports(3), [], meeting._what_is_wrong
+    addresses, calls, judge = free_addresses(3), [], meeting._what_is_wrong
 
     def judge_once(*arguments):
         calls.append(arguments)
@@ -191,9 +184,9 @@ def test_a_chief_that_stops_does_not_send_the_others_on(monkeypatch):
 
 
 def test_a_worker_that_comes_late_hears_what_is_wrong():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        workers = pool.submit(meet_all, [addresses, [addresses[0], *free_ports(2)]], [0, 1])
+        workers = pool.submit(meet_all, [addresses, [addresses[0], *free_addresses(2)]], [0, 1])
         time.sleep(1)
         (late,) = meet_all([addresses], [2])
         assert all("the same cluster in TF_CONFIG" in answer for answer in workers.result())
@@ -201,7 +194,7 @@ def test_a_worker_that_comes_late_hears_what_is_wrong():
 
 
 def test_a_program_that_is_no_worker_is_passed_over():
-    addresses = free_ports(3)
+    addresses = free_addresses(3)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         workers = pool.submit(meet_all, [addresses] * 2, [0, 1])
