@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import keras_vae.data
 from keras_vae.data import pipeline
+from keras_vae.data.forms import Places
 
 ROOT = pathlib.Path(keras_vae.data.__file__).parents[2]
 
@@ -67,6 +68,34 @@ def test_an_epoch_can_be_gone_on_with_in_its_midst():
     assert [ids(within), ids(within)] == [epochs[0][21:], epochs[1]]
     other.set_epoch(2, first_batch=6)
     assert list(within) == [] and len(within) == len(data.train) == 6
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(0, 1), (0, 4), (2, 4), (3, 4), (6, 4), (5, 1)])
+def test_executions_of_a_training_are_its_batches_with_as_many_in_each_epoch(batch, steps):
+    data, other = load(batch_size=7), load(batch_size=7)
+    data.set_epoch(2)
+    epochs = [ids(data.train) for _ in range(3)]
+    executions = other.train.executions(epochs=5, steps=steps)
+    other.set_epoch(2, first_batch=batch)
+    found = list(executions)
+    count = -(-6 // steps)
+    assert len(found) == 3 * count and other.epoch == 3
+    images = np.rint(other.train.fetch()(found[-1])[:, 0, 0, 0] * 255)
+    assert images.tolist() == epochs[2][(count - 1) * steps * 7 :]
+    for number, epoch in enumerate(epochs):
+        places = found[number * count : (number + 1) * count]
+        assert {int(place.epoch) for place in places} == {number + 2}
+        first = 7 * batch if number == 0 else 0
+        rows = np.concatenate([place.rows for place in places])
+        assert load_rows(other, rows) == epoch[first:]
+        begin = np.cumsum([first, *(len(place.rows) for place in places)])
+        assert [int(place.start) for place in places] == begin[:-1].tolist()
+        assert max(len(place.rows) for place in places) <= 7 * steps
+
+
+def load_rows(data, rows):
+    images = data.train.fetch()(Places(np.int64(0), np.int64(0), rows))
+    return np.rint(images[:, 0, 0, 0] * 255).astype(int).tolist()
 
 
 def test_global_seed_does_not_change_the_order():

@@ -114,6 +114,48 @@ def test_a_second_fit_takes_the_data_that_it_is_given():
             np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_second_fit_traces_nothing_anew(jit_compile):
+    vae, data = make_vae(), digits()
+    vae.compile(jit_compile=jit_compile)
+    vae.fit(data.train, epochs=8, verbose=0)
+    loop = vae.train_function
+    vae.fit(data.train, epochs=8, verbose=0)
+    assert vae.train_function is loop and loop.experimental_get_tracing_count() == 1
+
+
+def test_a_training_that_keras_restores_takes_the_epochs_that_are_left(plain, tmp_path):
+    class Killed(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(KeyboardInterrupt):
+        train(digits(), callbacks=[backup, Killed()], **PLAIN)
+    found, history = train(digits(), callbacks=[backup], **PLAIN)
+    assert history["loss"] == plain[1]["loss"][1:]
+    assert_same((found, {}), (plain[0], {}))
+
+
+def test_steps_of_an_epoch_that_the_user_counts_are_those():
+    vae, data = make_vae(), digits()
+    vae.compile()
+    vae.fit(data.train, epochs=2, verbose=0)
+    heard = Steps()
+    vae.fit(data.train, epochs=3, steps_per_epoch=5, verbose=0, callbacks=[heard])
+    assert [step for _, step, _ in heard.seen] == list(range(31, 46))
+    vae.fit(data.train, epochs=20, steps_per_epoch=5, verbose=0)
+    assert int(vae.step) == 145 and vae.steps_per_execution == 1
+
+
+def test_after_a_training_the_data_stand_at_the_next_epoch():
+    vae, data = make_vae(), digits()
+    vae.compile(jit_compile=False, steps_per_execution=4)
+    vae.fit(data.train, epochs=2, verbose=0)
+    assert data.epoch == 2
+
+
 def test_a_callback_of_batches_hears_of_every_step():
     heard = Steps()
     vae, _ = train(digits(), epochs=8, callbacks=[heard])

@@ -123,16 +123,18 @@ class Checkpoint(keras.callbacks.Callback):
         self._asking = Asking(self.model.workers)
 
     def on_epoch_begin(self, epoch, logs=None):
-        done = self._place.batch if epoch == self._place.epoch else 0
-        self._place, self._epoch_start = Place(epoch, done), self._step() - done
-        if done:
+        self._done = self._place.batch if epoch == self._place.epoch else 0
+        self._place, self._epoch_start = Place(epoch, self._done), self._step() - self._done
+        if self._done:
             for variable, value in self._trackers:
                 variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self._positions:
+        done = self._step() - self._epoch_start
+        # Before an epoch goes on in its midst, nothing is done.
+        if not self._positions or done == self._place.batch:
             return
-        self._place = self._place._replace(batch=self._step() - self._epoch_start)
+        self._place = self._place._replace(batch=done)
         self._pending = {}
         if self._place.batch == self.params.get("steps"):
             # The epoch goes on with its validation.
@@ -143,6 +145,9 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             values = {**self._pending, **logs}
+            if self._place.batch == self._done:
+                # Its steps, and their logs, are those of an earlier training.
+                values.update(self._pending)
             logs.clear()
             logs.update(values)
         self._pending = {}

@@ -22,6 +22,10 @@ class SetEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._dataset.set_epoch(epoch, self._first.batch if epoch == self._first.epoch else 0)
 
+    def on_epoch_end(self, epoch, logs=None):
+        # One iterator may give all epochs.
+        self._dataset.set_epoch(epoch + 1)
+
 
 class Schedules(keras.callbacks.Callback):
     """Tell the objective's schedules how long the training is, and log the learning rate.

@@ -48,11 +48,13 @@ class Progress(keras.callbacks.Callback):
                 # What an earlier training did is no part of this one's pace.
                 self._bar.initial = self._bar.n = epoch * self._images
         self._epoch_began, self._seen = time.monotonic(), 0
+        self._began_at = self._step()
         if self._bar is not None:
             self._bar.set_description(f"Epoch {epoch + 1}/{self.params['epochs']}")
 
     def on_train_batch_end(self, batch, logs=None):
-        seen = min((batch + 1) * self._batch_size, self._images)
+        # Those of this training: an epoch may begin in its midst.
+        seen = min((self._step() - self._began_at) * self._batch_size, self._images)
         if self._bar is not None:
             if logs:
                 self._bar.set_postfix_str(f"{float(logs['loss']):.2f} nats", refresh=False)
@@ -81,3 +83,6 @@ class Progress(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._bar is not None:
             self._bar.close()
+
+    def _step(self):
+        return int(self.model.step.numpy())

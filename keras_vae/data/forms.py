@@ -4,35 +4,17 @@ from typing import NamedTuple
 
 
 class Places(NamedTuple):
-    """Which images a batch is of, to be fetched by the step that takes it.
+    """Which images one batch or several are of, to be fetched by the step that takes them.
 
     Attributes:
         epoch: int64 scalar tensor.
         start: int64 scalar tensor, the position of the first image in the epoch.
-        rows: int64 tensor `(B,)`, the rows of the store.
+        rows: int64 tensor `(N,)`, the rows of the store.
     """
 
     epoch: object
     start: object
     rows: object
-
-
-class Block(NamedTuple):
-    """Which images several batches are of.
-
-    Attributes:
-        epoch: int64 scalar tensor.
-        start: int64 scalar tensor, the position of the first image in the epoch.
-        rows: int64 tensor `(steps, B)`, the rows of the store for each whole batch.
-        count: int64 scalar tensor, how many of these batches there are; the others are padding.
-        rest: int64 tensor `(R,)`, the rows of a last and smaller batch, R = 0 where there is none.
-    """
-
-    epoch: object
-    start: object
-    rows: object
-    count: object
-    rest: object
 
 
 class Share(NamedTuple):

@@ -63,7 +63,8 @@ class ImageData:
         self.train = self._train_dataset()
         # Dataset objects outlive what made them: whoever holds `train` can still set its epoch.
         self.train.set_epoch = self.set_epoch
-        self.train.variant, self.train.fetch = self._train_dataset, self._fetch
+        self.train.variant = self._train_dataset
+        self.train.executions, self.train.fetch = self._executions, self._fetch
         self.train.num_rows, self.train.batch_size = self.num_train, batch_size
         self.train.in_memory = getattr(getattr(self._train_part, "store", None), "in_memory", False)
         self.validation, self.test = (
@@ -135,21 +136,46 @@ class ImageData:
         self._next_epoch, self._first_batch = self._next_epoch + 1, 0
         return place
 
-    def _train_dataset(self, **form):
-        """Return a dataset of epochs; `form` are keyword arguments of `pipeline.build`."""
-        # A Python counter, unlike a variable, belongs to no device and no distribution strategy.
-        # It is read when an iterator is asked for its first batch, once for each iterator.
-        epochs = tf.data.Dataset.from_tensors(0).map(
+    def _next_place(self):
+        """Return a dataset of one pair: where an iterator begins that is asked for its first batch.
+
+        A Python counter, unlike a variable, belongs to no device and no distribution strategy.
+        """
+        return tf.data.Dataset.from_tensors(0).map(
             lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), (2,))
         )
+
+    def _train_dataset(self, **form):
+        """Return a dataset of epochs; `form` are keyword arguments of `pipeline.build`."""
         return pipeline.build(
             self._train_part,
-            epochs,
+            self._next_place(),
             self.batch_size,
             self._finisher(self._train_part, "train"),
-            order_key=pipeline.key(self.shuffle_seed, "order"),
+            order_key=self._order_key,
             **form,
         )
+
+    def _executions(self, epochs, steps):
+        """Return a dataset of the `forms.Places` of every `steps` batches of a whole training.
+
+        Args:
+            epochs: int, after how many epochs it ends; it begins where `set_epoch` says.
+            steps: int >= 1.
+        """
+
+        def from_place(place):
+            return tf.data.Dataset.range(place[0], epochs).map(
+                lambda epoch: tf.stack([epoch, tf.where(epoch == place[0], place[1], 0)])
+            )
+
+        places = self._next_place().flat_map(from_place)
+        executions = self._train_part.executions(places, self.batch_size, self._order_key, steps)
+        return pipeline.ahead(executions)
+
+    @property
+    def _order_key(self):
+        return pipeline.key(self.shuffle_seed, "order")
 
     def _fetch(self):
         """Return the function from `forms.Places` to a batch, for a step that fetches itself."""

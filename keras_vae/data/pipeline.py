@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.forms import Block, Places, Share
+from keras_vae.data.forms import Places, Share
 
 _PHILOX = 1
 # One counter of Philox gives four 32-bit numbers.
@@ -81,7 +81,13 @@ class Rows:
         return places.map(self.fetcher(), num_parallel_calls=_PARALLEL, deterministic=True)
 
     def places(self, epochs, batch_size, order_key=None):
-        """Return a dataset of the `Places` of each batch, see `blocks`."""
+        """Return a dataset of the `Places` of each batch.
+
+        Args:
+            epochs: dataset of int64 pairs, an epoch and the batch that it begins with.
+            batch_size: int.
+            order_key: int that seeds the order together with the epoch, or None to keep it.
+        """
 
         def place(epoch, index, order):
             start = index * batch_size
@@ -89,28 +95,27 @@ class Rows:
 
         return self._in_order(epochs, batch_size, order_key, place)
 
-    def blocks(self, epochs, batch_size, order_key=None, steps=1):
-        """Return a dataset of the `Block` of each `steps` batches.
+    def executions(self, epochs, batch_size, order_key, steps):
+        """Return a dataset of the `Places` of every `steps` batches, as many in each epoch.
 
-        Args:
-            epochs: dataset of int64 pairs, an epoch and the batch that it begins with.
-            batch_size: int.
-            order_key: int that seeds the order together with the epoch, or None to keep it.
-            steps: int >= 1.
+        An epoch that begins in its midst begins with empty ones.
         """
-        whole = len(self) // batch_size
+        batches = -(-len(self) // batch_size)
+        count = -(-batches // steps)
 
-        def block(epoch, index, order):
-            count = tf.clip_by_value(whole - index, 0, steps)
-            start = index * batch_size
-            end = start + count * batch_size
-            rows = tf.reshape(order[start:end], (-1, batch_size))
-            rows = tf.pad(rows, [[0, steps - count], [0, 0]])
-            # After the last whole batch, if this block has room for one more.
-            rest = order[end : end + batch_size * tf.cast(count < steps, tf.int64)]
-            return Block(epoch, start, tf.ensure_shape(rows, (steps, batch_size)), count, rest)
+        def execution(epoch, first, number, order):
+            empty = count - -(-(batches - first) // steps)
+            begin = first + (number - empty) * steps
+            start, end = (tf.maximum(index, first) * batch_size for index in (begin, begin + steps))
+            return Places(epoch, start, order[start:end])
 
-        return self._in_order(epochs, batch_size, order_key, block, steps)
+        return self._by_epoch(
+            epochs,
+            order_key,
+            lambda epoch, first, order: tf.data.Dataset.range(count).map(
+                lambda number: execution(epoch, first, number, order)
+            ),
+        )
 
     def shares(self, epochs, batch_size, order_key, sharing):
         """Return a dataset of (first, total, epoch, start, stored images, labels): for each batch
@@ -140,23 +145,31 @@ class Rows:
         """Return how many batches `shares` gives in an epoch."""
         return -(-len(self) // batch_size)
 
-    def _in_order(self, epochs, batch_size, order_key, take, steps=1, flat=False):
-        """Return a dataset of `take(epoch, index, order)` for every `steps` batches.
+    def _in_order(self, epochs, batch_size, order_key, take, flat=False):
+        """Return a dataset of `take(epoch, index, order)` for every batch.
 
         Args:
-            epochs, batch_size, order_key, steps: see `blocks`.
+            epochs, batch_size, order_key: see `places`.
             take: function of an epoch, the number of a batch, and the rows in their order.
             flat: bool, whether it gives a dataset.
         """
+
+        def batches(epoch, first, order):
+            numbers = tf.data.Dataset.range(first, -(-len(self) // batch_size))
+            combine = numbers.flat_map if flat else numbers.map
+            return combine(lambda index: take(epoch, index, order))
+
+        return self._by_epoch(epochs, order_key, batches)
+
+    def _by_epoch(self, epochs, order_key, elements):
+        """Return what `elements(epoch, first, order)` gives for each epoch, one after the other."""
         with tf.device("CPU:0"):
             indices = tf.constant(self.indices)
 
         def epoch_of(place):
             epoch, first = place[0], place[1]
             order = indices if order_key is None else shuffle(indices, order_key, epoch)
-            batches = tf.data.Dataset.range(first, -(-len(self) // batch_size), steps)
-            combine = batches.flat_map if flat else batches.map
-            return combine(lambda index: take(epoch, index, order))
+            return elements(epoch, first, order)
 
         return epochs.flat_map(epoch_of)
 
@@ -236,18 +249,12 @@ def build(part, epochs, batch_size, finish, *, order_key=None, whole_epochs=True
         finish: function, from `finisher`.
         order_key: int from `key`, or None for no shuffling.
         whole_epochs: bool, whether each epoch begins with its first batch.
-        form: None for batches; "places" for `Places`, to be fetched and finished later; an int for
-            `Block`s of so many batches; a `Sharing` for the `Share` of each replica. The
-            cardinality is that of the batches in each case.
+        form: None for batches; a `Sharing` for the `Share` of each replica. The cardinality is
+            that of the batches in each case.
     """
     steps = -(-len(part) // batch_size)
     counts_itself = whole_epochs
-    if isinstance(form, int):
-        dataset = part.blocks(epochs, batch_size, order_key, form)
-        counts_itself = False
-    elif form == "places":
-        dataset = part.places(epochs, batch_size, order_key)
-    elif form is None:
+    if form is None:
         dataset = part.batches(epochs, batch_size, order_key)
         dataset = dataset.map(finish, num_parallel_calls=_PARALLEL, deterministic=True)
     else:
@@ -260,14 +267,19 @@ def build(part, epochs, batch_size, finish, *, order_key=None, whole_epochs=True
         steps, counts_itself = part.steps_of_shares(batch_size, order_key, form), False
     if counts_itself:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    dataset = dataset.prefetch(_PREFETCHED).with_options(options)
+    dataset = ahead(dataset)
     if not counts_itself:
         # TensorFlow asserts that each element is one of the batches; Keras asks here.
         dataset.cardinality = lambda: tf.constant(steps, tf.int64)
     return dataset
+
+
+def ahead(dataset):
+    """Return a dataset whose elements are made before they are asked for."""
+    # The tuner holds a new iterator back until it wakes up, seconds into an epoch at worst.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_PREFETCHED).with_options(options)
 
 
 def shuffled_batches(x, batch_size, seed):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae import random
 from keras_vae.priors import StandardNormal
-from keras_vae.training import replicas
+from keras_vae.training import loops, replicas
 
 # Between two executions callbacks and signals are heard, and the bar moves.
 _EXECUTION_SECONDS = 0.25
@@ -36,13 +36,13 @@ _BATCH_HOOKS = (
 )
 
 
-def choose(model, asked, x, batch_size, epochs, callbacks):
+def choose(model, asked, x, batch_size, epochs, callbacks, steps_per_epoch=None):
     """Give a compiled model what `compile` left open, for a training that is about to begin.
 
     Args:
         model: `VAE`, built.
         asked: dict of `jit_compile` and `steps_per_execution`, as `compile` got them.
-        x, batch_size, epochs: as `fit` takes them.
+        x, batch_size, epochs, steps_per_epoch: as `fit` takes them.
         callbacks: list of the user's callbacks.
     """
     rows = getattr(x, "num_rows", len(x) if isinstance(x, np.ndarray) else 0)
@@ -54,7 +54,8 @@ def choose(model, asked, x, batch_size, epochs, callbacks):
         worth = not replicas.are_several(model)
         chosen["jit_compile"] = worth and (model.jit_compile or _wants_xla(model, steps))
     if asked["steps_per_execution"] == "auto":
-        worth = steps >= _MANY_STEPS and is_on_one_device(model)
+        # Keras would go on after an epoch of so many steps until the execution ends.
+        worth = steps >= _MANY_STEPS and is_on_one_device(model) and not steps_per_epoch
         chosen["steps_per_execution"] = (
             _steps_per_execution(model, batch_size, callbacks) if worth else 1
         )
@@ -73,36 +74,41 @@ class StepData:
     """Where the steps of a model take their data from: small sets live where they are computed.
 
     Attributes:
-        fetch: function from `forms.Places` to a batch, of the data that the train function was
-            traced with; None for other data.
-        block_steps: int, or None where elements of the data are single batches.
+        loop: what Keras calls for each execution, of the data that it was made with; None for
+            data that come as batches.
+        steps: dict from batch size to the steps in an execution, as measured: another number
+            would mean another tracing.
     """
 
     def __init__(self):
-        self.fetch = self.block_steps = self._dataset = None
+        self.loop = self._made_for = None
+        self.steps = {}
 
-    def prepare(self, model, x, first):
-        """Return the data that the steps of a training iterate over.
+    def prepare(self, model, x, first, epochs, steps_per_epoch):
+        """Return the data that a training iterates over, and the `steps_per_epoch` for Keras.
 
         Args:
             model: `VAE`, for which `choose` has chosen.
             x: as `fit` takes it.
             first: `Place` that the training begins with.
+            epochs, steps_per_epoch: as `fit` takes them.
         """
         if replicas.are_several(model):
-            return replicas.distribute(model, x, whole_epochs=not first.batch)
-        in_step = getattr(x, "in_memory", False) and is_on_one_device(model)
-        dataset = x if in_step else None
-        block_steps = model.steps_per_execution if in_step and model.jit_compile else None
-        if (dataset, block_steps) != (self._dataset, self.block_steps):
+            return replicas.distribute(model, x, whole_epochs=not first.batch), steps_per_epoch
+        in_memory = getattr(x, "in_memory", False)
+        in_step = in_memory and is_on_one_device(model) and not steps_per_epoch
+        steps = model.steps_per_execution
+        made_for = (x, model.jit_compile, steps) if in_step else None
+        if made_for != self._made_for:
             # It holds the images that it was traced with.
-            model.train_function = None
-            self._dataset, self.block_steps = dataset, block_steps
-            self.fetch = x.fetch() if in_step else None
-        if in_step or first.batch:
-            form = block_steps or ("places" if in_step else None)
-            x = x.variant(whole_epochs=not first.batch, form=form)
-        return x
+            self.loop, model.train_function = None, None
+            self._made_for = made_for
+            if in_step:
+                make = loops.compiled if model.jit_compile else loops.plain
+                self.loop = make(model, x.fetch(), x.batch_size, steps)
+        if in_step:
+            return x.executions(epochs, steps), len(x)
+        return x.variant(whole_epochs=False) if first.batch else x, steps_per_epoch
 
 
 def _wants_xla(model, steps):
@@ -132,13 +138,16 @@ def _steps_per_execution(model, batch_size, callbacks):
     """
     if any(_hears_batches(callback) for callback in callbacks):
         return 1
-    x = np.zeros((batch_size, *model.event_shape), "float32")
-    seconds = [_forward_seconds(model, x)]
-    if seconds[0] < _EXECUTION_SECONDS:
-        # The first one loads and allocates.
-        seconds.append(_forward_seconds(model, x))
-    most = min(_MOST_STEPS, _MOST_BYTES / x.nbytes)
-    return int(np.clip(_EXECUTION_SECONDS / min(seconds), 1, max(1, most)))
+    known = model._step_data.steps
+    if batch_size not in known:
+        x = np.zeros((batch_size, *model.event_shape), "float32")
+        seconds = [_forward_seconds(model, x)]
+        if seconds[0] < _EXECUTION_SECONDS:
+            # The first one loads and allocates.
+            seconds.append(_forward_seconds(model, x))
+        most = min(_MOST_STEPS, _MOST_BYTES / x.nbytes)
+        known[batch_size] = int(np.clip(_EXECUTION_SECONDS / min(seconds), 1, max(1, most)))
+    return known[batch_size]
 
 
 def _forward_seconds(model, x):

@@ -10,7 +10,7 @@ from keras_vae.callbacks import as_list, complete, first_place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
 from keras_vae.shapes import check_event
-from keras_vae.training import compiled_loop, execution, replicas
+from keras_vae.training import execution, replicas
 from keras_vae.training.step_parts import arrange
 from keras_vae.training.steps import SteppingModel
 from keras_vae.training.waiting import Waiting
@@ -97,9 +97,10 @@ class TrainableModel(SteppingModel):
             kwargs.setdefault("shuffle", False)
         first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0))
         first = first._replace(epoch=min(first.epoch, epochs))
-        execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks))
+        given = kwargs.pop("steps_per_epoch", None)
+        execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks), given)
         callbacks = complete(callbacks, x, first)
-        x = self._step_data.prepare(self, x, first)
+        x, kwargs["steps_per_epoch"] = self._step_data.prepare(self, x, first, epochs, given)
         if isinstance(callbacks, list) and self._may_wait_for(x):
             callbacks.append(Waiting())
             x = callbacks[-1].wrap(x)
@@ -122,8 +123,8 @@ class TrainableModel(SteppingModel):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
-        if self._step_data.block_steps:
-            self.train_function = compiled_loop.train_function(self, self._step_data.fetch)
+        if self._step_data.loop is not None:
+            self.train_function = self._step_data.loop
             return
         super().make_train_function(force)
         if replicas.are_several(self):
@@ -160,5 +161,5 @@ class TrainableModel(SteppingModel):
 
     def _may_wait_for(self, x):
         """Return whether steps may wait for data that other threads make."""
-        is_streamed = isinstance(x, tf.data.Dataset) and not self._step_data.fetch
+        is_streamed = isinstance(x, tf.data.Dataset) and self._step_data.loop is None
         return is_streamed and not replicas.are_several(self)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_vae import random
-from keras_vae.data.forms import Places, Share
+from keras_vae.data.forms import Share
 from keras_vae.shapes import check_event
 from keras_vae.training import execution
 from keras_vae.training.step_parts import Gate, first_row, place_in_global_batch, weigh
@@ -82,8 +82,6 @@ class SteppingModel(keras.Model):
     def train_step(self, data):
         # Where the data have run out, what does not need them would be done nevertheless.
         with tf.control_dependencies(keras.tree.flatten(data)[:1]):
-            if isinstance(data, Places):
-                data = self._step_data.fetch(data)
             if isinstance(data, Share):
                 place = tf.cast(data.first, "int32"), tf.cast(data.total, "int32")
                 return self.train_on(data.batch, place=place)
