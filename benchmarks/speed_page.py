@@ -21,13 +21,14 @@ _HEAD = """\
 
 Two CPU cores, TensorFlow and PyTorch as they are installed. `benchmarks/speed.py` trains by `fit`
 with each contender, by turns in one run; seconds are medians of the turns, and ratios those of
-medians. Where an epoch is short a turn has two, of which the second counts. All have the same
-network, batch, images and optimiser, and a row counts only if they have as many weights and end at
-the same training loss. XLA compiles the dense networks of this package where a training has 2,000
-steps or more. The peak is that of a matrix product of the same precision. What is compared: this
-package with its defaults, `kv.data.load`, `compile` and `fit`; the custom `train_step` of Keras's
-tutorials on NumPy arrays; the loop of PyTorch's tutorials over a `DataLoader`; the trainer of
-pythae 0.1.
+medians, in brackets those of the fastest turns: the machine gives a process now both cores and now
+little more than one, which some bear better than others. Where an epoch is short a turn has two, of
+which the second counts. All have the same network, batch, images and optimiser, and a row counts
+only if they have as many weights and end at the same training loss. XLA compiles the dense networks
+of this package where a training has 2,000 steps or more. The peak is that of a matrix product of
+the same precision. What is compared: this package with its defaults, `kv.data.load`, `compile` and
+`fit`; the custom `train_step` of Keras's tutorials on NumPy arrays; the loop of PyTorch's tutorials
+over a `DataLoader`; the trainer of pythae 0.1.
 
 """
 _QUALITY = """
@@ -65,9 +66,14 @@ def is_ours(contender):
     return contender.startswith(_OURS)
 
 
-def ratios(found):
-    """Return how many times the speed of the best peer each contender has."""
-    seconds = {name: entry["seconds"] for name, entry in found["contenders"].items()}
+def ratios(found, of=lambda entry: entry["seconds"]):
+    """Return how many times the speed of the best peer each contender has, or None.
+
+    Args:
+        found: dict, what `speed.py` wrote of a shape.
+        of: function from an entry of it to seconds.
+    """
+    seconds = {name: of(entry) for name, entry in found["contenders"].items()}
     best = min((value for name, value in seconds.items() if not is_ours(name)), default=None)
     return {name: best and best / value for name, value in seconds.items()}
 
@@ -87,13 +93,13 @@ def table(results):
     )
     blocks = []
     for shape, found in results.items():
-        times = ratios(found)
+        times, fastest = ratios(found), ratios(found, lambda entry: min(entry["rounds"]))
         rows = [
             (
                 name,
                 f"{entry['seconds']:.2f} ({min(entry['rounds']):.2f})",
                 f"{entry['images_per_second']:,.0f}",
-                f"{times[name]:.2f}" if times[name] else "",
+                f"{times[name]:.2f} ({fastest[name]:.2f})" if times[name] else "",
                 f"{entry['cores']:.2f}",
                 f"{entry['share_of_matrix_peak']:.0%}",
                 f"{entry['peak_bytes'] / 2**20:,.0f} MiB",

@@ -43,11 +43,11 @@ class Shards:
     Example:
 
     >>> import tempfile
-    >>> shards = Shards(f"{tempfile.mkdtemp()}/squares", {"power": 2}, count=25_000, row_bytes=8)
-    >>> shards.write(lambda start, stop: {"square": np.arange(start, stop) ** 2.0})
-    (3, 0)
-    >>> [len(part["square"]) for part in read(shards.path)]
-    [10000, 10000, 5000]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     shards = Shards(f"{folder}/squares", {"power": 2}, count=25_000, row_bytes=8)
+    ...     written = shards.write(lambda start, stop: {"square": np.arange(start, stop) ** 2.0})
+    ...     print(written, [len(part["square"]) for part in read(shards.path)])
+    (3, 0) [10000, 10000, 5000]
     """
 
     def __init__(self, path, source, count, row_bytes):

@@ -152,15 +152,17 @@ def _is_address(value):
 def _multi_worker(resolver, meeting_seconds):
     addresses = _addresses(resolver)
     own = resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
-    meet(addresses, addresses.index(own), meeting_seconds)
-    # What follows can say no more than where it stood.
-    print(
-        f"Worker {addresses.index(own)} of {len(addresses)}: all have met. Where TensorFlow has "
-        f"not connected them within {meeting_seconds:g} s this process ends: see then that each "
-        "of the others runs, and start all of them again.",
-        file=sys.stderr,
-        flush=True,
-    )
+    index = addresses.index(own)
+    meet(addresses, index, meeting_seconds)
+    if len(addresses) > 1:
+        # If one is lost now, this process can say no more than where it waited.
+        print(
+            f"Worker {index} of {len(addresses)}: all have met. If TensorFlow cannot connect them "
+            f"within {meeting_seconds:g} s, this process ends: see what the others say, and start "
+            "all of them again.",
+            file=sys.stderr,
+            flush=True,
+        )
     with _bounded(meeting_seconds):
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 

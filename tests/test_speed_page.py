@@ -23,5 +23,16 @@ def test_the_table_of_the_readme_is_that_of_the_results(speed_page):
     assert speed_page.short_table(speed_page.load()) in (ROOT / "README.md").read_text()
 
 
-def test_no_row_is_void(speed_page):
-    assert all(result["same"] for result in speed_page.load().values())
+def test_every_row_is_of_all_contenders_enough_rounds_and_one_loss(speed_page):
+    results = speed_page.load()
+    assert list(results) == list(speed_page.SHAPES)
+    for result in results.values():
+        assert result["same"] and len(result["contenders"]) >= 4
+        assert all(len(entry["rounds"]) >= 5 for entry in result["contenders"].values())
+
+
+def test_the_results_that_are_kept_reach_the_bars(speed_page):
+    reached = {shape: speed_page.ratios(result) for shape, result in speed_page.load().items()}
+    assert reached["mlp"]["keras_vae"] >= 2.0
+    assert reached["conv"]["keras_vae"] >= 1.3
+    assert reached["conv"]["keras_vae, bfloat16"] >= 1.5

@@ -45,10 +45,11 @@ class Checkpoint(keras.callbacks.Callback):
     >>> from keras_vae import VAE, networks
     >>> vae = VAE(networks.mlp_encoder((4,), 2), networks.mlp_decoder((4,), 2), seed=0)
     >>> vae.compile(optimizer="adam")
-    >>> x, folder = np.zeros((8, 4), "float32"), tempfile.mkdtemp()
-    >>> history = vae.fit(x, epochs=2, verbose=0, callbacks=[Checkpoint(folder)])
-    >>> checkpoint = Checkpoint(folder)
-    >>> history = vae.fit(x, epochs=3, verbose=0, callbacks=[checkpoint])
+    >>> x = np.zeros((8, 4), "float32")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     history = vae.fit(x, epochs=2, verbose=0, callbacks=[Checkpoint(folder)])
+    ...     checkpoint = Checkpoint(folder)
+    ...     history = vae.fit(x, epochs=3, verbose=0, callbacks=[checkpoint])
     >>> len(history.history["loss"]), len(checkpoint.history["loss"])
     (1, 3)
     """
