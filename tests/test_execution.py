@@ -124,6 +124,17 @@ def test_a_second_fit_traces_nothing_anew(jit_compile):
     assert vae.train_function is loop and loop.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_second_compile_trains_with_its_own_optimizer(jit_compile):
+    vae, data = make_vae(), digits()
+    for rate in (1e-3, 0.0):
+        vae.compile(keras.optimizers.Adam(rate), jit_compile=jit_compile)
+        before = [np.array(weight) for weight in vae.trainable_weights]
+        vae.fit(data.train, verbose=0)
+        changes = [abs(a - b).max() for a, b in zip(before, vae.trainable_weights, strict=True)]
+        assert (max(changes) > 0) == (rate > 0)
+
+
 def test_a_training_that_keras_restores_takes_the_epochs_that_are_left(plain, tmp_path):
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -74,14 +74,14 @@ class StepData:
     """Where the steps of a model take their data from: small sets live where they are computed.
 
     Attributes:
-        loop: what Keras calls for each execution, of the data that it was made with; None for
-            data that come as batches.
+        make_loop: function from a model to what Keras calls for each execution, of the data that
+            it was made with; None for data that come as batches.
         steps: dict from batch size to the steps in an execution, as measured: another number
             would mean another tracing.
     """
 
     def __init__(self):
-        self.loop = self._made_for = None
+        self.make_loop = self._made_for = None
         self.steps = {}
 
     def prepare(self, model, x, first, epochs, steps_per_epoch):
@@ -97,15 +97,15 @@ class StepData:
             return replicas.distribute(model, x, whole_epochs=not first.batch), steps_per_epoch
         in_memory = getattr(x, "in_memory", False)
         in_step = in_memory and is_on_one_device(model) and not steps_per_epoch
-        steps = model.steps_per_execution
+        steps = min(model.steps_per_execution, len(x)) if in_step else None
         made_for = (x, model.jit_compile, steps) if in_step else None
         if made_for != self._made_for:
             # It holds the images that it was traced with.
-            self.loop, model.train_function = None, None
+            self.make_loop = model.train_function = None
             self._made_for = made_for
             if in_step:
-                make = loops.compiled if model.jit_compile else loops.plain
-                self.loop = make(model, x.fetch(), x.batch_size, steps)
+                make, fetch = loops.compiled if model.jit_compile else loops.plain, x.fetch()
+                self.make_loop = lambda model: make(model, fetch, x.batch_size, steps)
         if in_step:
             return x.executions(epochs, steps), len(x)
         return x.variant(whole_epochs=False) if first.batch else x, steps_per_epoch

@@ -123,8 +123,8 @@ class TrainableModel(SteppingModel):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
-        if self._step_data.loop is not None:
-            self.train_function = self._step_data.loop
+        if self._step_data.make_loop:
+            self.train_function = self._step_data.make_loop(self)
             return
         super().make_train_function(force)
         if replicas.are_several(self):
@@ -161,5 +161,5 @@ class TrainableModel(SteppingModel):
 
     def _may_wait_for(self, x):
         """Return whether steps may wait for data that other threads make."""
-        is_streamed = isinstance(x, tf.data.Dataset) and self._step_data.loop is None
+        is_streamed = isinstance(x, tf.data.Dataset) and not self._step_data.make_loop
         return is_streamed and not replicas.are_several(self)
