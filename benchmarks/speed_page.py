@@ -50,7 +50,9 @@ _SCALING = """
 ## Memory and growth
 
 `benchmarks/scaling.py`, each measurement in a process of its own. The set of 20 GB is streamed for
-a minute. An epoch has a fixed cost too, for which few images pay more each.
+a minute. An epoch has a fixed cost too, for which few images pay more each. The processes of one
+machine share its two cores, and send each other gradients over its sockets: they show what that
+costs, and are for machines with accelerators or for several of them.
 
 """
 
