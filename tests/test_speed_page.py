@@ -1,5 +1,6 @@
 """The page and the table about speed say what the benchmarks wrote, and nothing else."""
 
+import json
 import sys
 
 import pytest
@@ -36,3 +37,7 @@ def test_the_results_that_are_kept_reach_the_bars(speed_page):
     assert reached["mlp"]["keras_vae"] >= 2.0
     assert reached["conv"]["keras_vae"] >= 1.3
     assert reached["conv"]["keras_vae, bfloat16"] >= 1.5
+    contenders = json.loads((speed_page.RESULTS / "time_to_quality.json").read_text())["contenders"]
+    seconds = {name: entry["seconds_until"]["100"] for name, entry in contenders.items()}
+    peers = [value for name, value in seconds.items() if not speed_page.is_ours(name)]
+    assert min(peers) >= 5 * seconds["keras_vae, its own recipe"]
