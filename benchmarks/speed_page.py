@@ -166,6 +166,9 @@ def plot_quality(contenders):
     for bar in next(iter(contenders.values()))["seconds_until"]:
         axes.axhline(float(bar), color="#cccccc", linewidth=0.8, zorder=0)
     axes.set(xscale="log", xlabel="seconds of training", ylabel="validation -ELBO, nats")
+    ticks = (5, 10, 20, 50, 100, 200)
+    axes.set_xticks(ticks, map(str, ticks))
+    axes.minorticks_off()
     axes.set_ylim(90, 130)
     axes.legend(fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
