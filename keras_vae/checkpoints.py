@@ -68,8 +68,11 @@ def write(folder, place, model, meta, keep=2):
     path = folder / _PATTERN.replace("*", f"{place.epoch:06d}-{place.batch:09d}")
     named = {f"{index:06d}": array for index, array in enumerate(arrays)}
     write_arrays(path, {**named, _META: np.array(json.dumps(meta))})
-    for old in paths(folder)[:-keep]:
-        old.unlink(missing_ok=True)
+    found = paths(folder)
+    earlier = [other for other in found if other <= path]
+    # Those of later places were damaged, or this training would not have come here again.
+    for other in [*earlier[:-keep], *found[len(earlier) :]]:
+        other.unlink(missing_ok=True)
 
 
 def newest(folder):

@@ -96,7 +96,9 @@ def recover(path):
     """Undo what a process did to a folder that was killed while it published another."""
     for partial in sorted(path.parent.glob(f"{_PARTIAL}*-{glob.escape(path.name)}")):
         owner, _, name = partial.name.removeprefix(_PARTIAL).partition("-")
-        if name not in (path.name, f"{_OLD}{path.name}") or _is_alive(owner):
+        # In a container each process may have the same number; this one has made nothing yet.
+        is_of_others = owner != str(os.getpid()) and _is_alive(owner)
+        if name not in (path.name, f"{_OLD}{path.name}") or is_of_others:
             continue
         if name != path.name and not path.exists():
             os.rename(partial, path)

@@ -9,7 +9,7 @@ import pytest
 
 import keras_vae as kv
 from keras_vae.callbacks import Checkpoint
-from keras_vae.checkpoints import newest
+from keras_vae.checkpoints import newest, paths
 
 EPOCHS = 3
 _MORE = [(1, False), (8, False), (13, False), (24, True)]
@@ -148,6 +148,36 @@ def test_old_ones_go_once_a_new_one_is_whole(tmp_path):
     kill(tmp_path, 13, keep=3)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"checkpoint-000001-{batch:09d}.npz" for batch in (3, 4, 5)]
+
+
+def test_damaged_ones_do_not_push_the_whole_ones_out(tmp_path):
+    kill(tmp_path, 12)
+    for path in paths(tmp_path):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(Killed), pytest.warns(UserWarning, match="damaged"):
+        Training().fit(Checkpoint(tmp_path, every_steps=1), KillAt(3))
+    assert len(paths(tmp_path)) == 2
+    assert newest(tmp_path)[0]["place"] == [0, 3]
+
+
+def test_a_stop_that_comes_after_the_last_checkpoint_is_kept(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    Training().fit(Checkpoint(tmp_path, every_steps=8), Stop())
+    with pytest.warns(UserWarning, match="stopped early, after 2 epochs"):
+        Training().fit(Checkpoint(tmp_path))
+
+
+def test_other_data_cannot_go_on_in_the_midst_of_an_epoch(tmp_path):
+    kill(tmp_path, 3)
+    training = Training()
+    x = np.concatenate(list(training.data.train))
+    with pytest.raises(
+        ValueError, match=r"goes on with data of .*ndarray.*after batch 3 of epoch 1"
+    ):
+        training.fit(Checkpoint(tmp_path), data=(x, None))
 
 
 def test_a_damaged_one_is_passed_over(tmp_path, unbroken):

@@ -149,9 +149,11 @@ def test_a_folder_of_other_things_is_refused(command_line, tmp_path):
     assert os.listdir(tmp_path / "thesis") == ["chapter.txt"]
 
 
-def test_a_run_that_was_killed_while_it_was_published_comes_back(trained_run, tmp_path):
-    shutil.copytree(trained_run, tmp_path / ".partial-999999999-old-run")
-    (tmp_path / ".partial-999999999-run").mkdir()
+# The first process of a container has the number of the one before it.
+@pytest.mark.parametrize("owner", [999_999_999, os.getpid()])
+def test_a_run_that_was_killed_while_it_was_published_comes_back(owner, trained_run, tmp_path):
+    shutil.copytree(trained_run, tmp_path / f".partial-{owner}-old-run")
+    (tmp_path / f".partial-{owner}-run").mkdir()
     assert trainings.find(tmp_path / "run", {}, set(), resume=True) is None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert runs.load(tmp_path / "run").vae.latent_dim == 4

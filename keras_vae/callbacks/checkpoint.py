@@ -9,7 +9,7 @@ import keras
 
 from keras_vae import checkpoints
 from keras_vae.checkpoints import Place
-from keras_vae.checks import integer, number
+from keras_vae.checks import integer, message, number
 from keras_vae.workers import Asking
 
 # A training that is killed early has something to go on from.
@@ -23,7 +23,8 @@ class Checkpoint(keras.callbacks.Callback):
     A checkpoint holds weights, optimiser, schedules, random states, the history, and the place in
     the data. Data of `keras_vae.data.load` go on in the midst of an epoch, with the same order and
     binarisation; of other data checkpoints are taken between epochs alone. The first one is taken
-    after the first epoch or 30 seconds, the last one at the end of the training.
+    after the first epoch or 30 seconds, the last one at the end of the training. In an epoch that
+    goes on in its midst, callbacks of batches are called for those that were done before, too.
 
     Args:
         folder: str or path, where the checkpoints are, and of no other training.
@@ -88,6 +89,15 @@ class Checkpoint(keras.callbacks.Callback):
             (variable, keras.ops.convert_to_numpy(variable)) for variable in model.metrics_variables
         ]
         self._place = Place(*meta["place"])
+        if self._place.batch and not self._positions:
+            raise ValueError(
+                message(
+                    f"The checkpoint in {self.folder} goes on with data of `keras_vae.data.load`",
+                    f"{type(data).__name__}, and it was taken after batch {self._place.batch} of "
+                    f"epoch {self._place.epoch + 1}",
+                    "Give fit the data set that the training began with, such as data.train.",
+                )
+            )
         if not meta["stopped"]:
             return self._place
         warnings.warn(
@@ -159,7 +169,8 @@ class Checkpoint(keras.callbacks.Callback):
             self.save()
 
     def on_train_end(self, logs=None):
-        if self._step() > self._saved_step:
+        # A callback after this one may have stopped it since.
+        if self._step() > self._saved_step or self.model.stop_training:
             self.save()
 
     def _step(self):

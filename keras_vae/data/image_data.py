@@ -60,6 +60,7 @@ class ImageData:
         self.is_binary = binarize != "none" or all(part.is_binary for part in parts.values())
         self._train_part = parts["train"]
         self._next_epoch, self._first_batch = 0, 0
+        self._asked_for = None
         self.train = self._train_dataset()
         # Dataset objects outlive what made them: whoever holds `train` can still set its epoch.
         self.train.set_epoch = self.set_epoch
@@ -96,6 +97,7 @@ class ImageData:
         """
         self._next_epoch = checks.integer("epoch", epoch, 0)
         self._first_batch = checks.integer("first_batch", first_batch, 0)
+        self._asked_for = self._next_epoch, self._first_batch
 
     @contextlib.contextmanager
     def at_first_epoch(self):
@@ -136,40 +138,47 @@ class ImageData:
         self._next_epoch, self._first_batch = self._next_epoch + 1, 0
         return place
 
-    def _next_place(self):
+    def _take_stream(self):
+        if self._asked_for:
+            self.set_epoch(*self._asked_for)
+        self._asked_for = None
+        return self._take_epoch()
+
+    def _next_place(self, take):
         """Return a dataset of one pair: where an iterator begins that is asked for its first batch.
 
         A Python counter, unlike a variable, belongs to no device and no distribution strategy.
         """
         return tf.data.Dataset.from_tensors(0).map(
-            lambda _: tf.ensure_shape(tf.numpy_function(self._take_epoch, [], tf.int64), (2,))
+            lambda _: tf.ensure_shape(tf.numpy_function(take, [], tf.int64), (2,))
         )
 
     def _train_dataset(self, **form):
         """Return a dataset of epochs; `form` are keyword arguments of `pipeline.build`."""
         return pipeline.build(
             self._train_part,
-            self._next_place(),
+            self._next_place(self._take_epoch),
             self.batch_size,
             self._finisher(self._train_part, "train"),
             order_key=self._order_key,
             **form,
         )
 
-    def _executions(self, epochs, steps):
-        """Return a dataset of the `forms.Places` of every `steps` batches of a whole training.
+    def _executions(self, steps):
+        """Return an endless dataset of the `forms.Places` of every `steps` batches.
+
+        It begins where `set_epoch` said last, however many iterators were asked for since.
 
         Args:
-            epochs: int, after how many epochs it ends; it begins where `set_epoch` says.
             steps: int >= 1.
         """
 
         def from_place(place):
-            return tf.data.Dataset.range(place[0], epochs).map(
+            return tf.data.Dataset.range(place[0], tf.int64.max).map(
                 lambda epoch: tf.stack([epoch, tf.where(epoch == place[0], place[1], 0)])
             )
 
-        places = self._next_place().flat_map(from_place)
+        places = self._next_place(self._take_stream).flat_map(from_place)
         executions = self._train_part.executions(places, self.batch_size, self._order_key, steps)
         return pipeline.ahead(executions)
 

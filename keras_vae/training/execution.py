@@ -62,7 +62,7 @@ def choose(model, asked, x, batch_size, epochs, callbacks, steps_per_epoch=None)
     for name, value in chosen.items():
         if value != getattr(model, name):
             setattr(model, name, value)
-            model.train_function = model.test_function = None
+            model.train_function = model.test_function = model.predict_function = None
 
 
 def is_on_one_device(model):
@@ -84,19 +84,18 @@ class StepData:
         self.make_loop = self._made_for = None
         self.steps = {}
 
-    def prepare(self, model, x, first, epochs, steps_per_epoch):
-        """Return the data that a training iterates over, and the `steps_per_epoch` for Keras.
+    def prepare(self, model, x, first, options):
+        """Return the data that a training iterates over, and the options of `fit` for Keras.
 
         Args:
             model: `VAE`, for which `choose` has chosen.
             x: as `fit` takes it.
             first: `Place` that the training begins with.
-            epochs, steps_per_epoch: as `fit` takes them.
+            options: dict of further arguments of `fit`.
         """
         if replicas.are_several(model):
-            return replicas.distribute(model, x, whole_epochs=not first.batch), steps_per_epoch
-        in_memory = getattr(x, "in_memory", False)
-        in_step = in_memory and is_on_one_device(model) and not steps_per_epoch
+            return replicas.distribute(model, x, whole_epochs=not first.batch), options
+        in_step = getattr(x, "in_memory", False) and _may_fetch(model, options)
         steps = min(model.steps_per_execution, len(x)) if in_step else None
         made_for = (x, model.jit_compile, steps) if in_step else None
         if made_for != self._made_for:
@@ -107,8 +106,21 @@ class StepData:
                 make, fetch = loops.compiled if model.jit_compile else loops.plain, x.fetch()
                 self.make_loop = lambda model: make(model, fetch, x.batch_size, steps)
         if in_step:
-            return x.executions(epochs, steps), len(x)
-        return x.variant(whole_epochs=False) if first.batch else x, steps_per_epoch
+            return x.executions(steps), {**options, "steps_per_epoch": len(x)}
+        return x.variant(whole_epochs=False) if first.batch else x, options
+
+
+def _may_fetch(model, options):
+    """Return whether steps may take their data themselves, in place of batches from Keras."""
+    return (
+        is_on_one_device(model)
+        and model.has_own_train_step
+        # There each step is to be run by the strategy.
+        and not (tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context())
+        # What Keras does with batches.
+        and not options.get("steps_per_epoch")
+        and options.get("class_weight") is None
+    )
 
 
 def _wants_xla(model, steps):
@@ -141,12 +153,10 @@ def _steps_per_execution(model, batch_size, callbacks):
     known = model._step_data.steps
     if batch_size not in known:
         x = np.zeros((batch_size, *model.event_shape), "float32")
-        seconds = [_forward_seconds(model, x)]
-        if seconds[0] < _EXECUTION_SECONDS:
-            # The first one loads and allocates.
-            seconds.append(_forward_seconds(model, x))
+        # The first one loads and allocates.
+        seconds = min(_forward_seconds(model, x) for _ in range(2))
         most = min(_MOST_STEPS, _MOST_BYTES / x.nbytes)
-        known[batch_size] = int(np.clip(_EXECUTION_SECONDS / min(seconds), 1, max(1, most)))
+        known[batch_size] = int(np.clip(_EXECUTION_SECONDS / seconds, 1, max(1, most)))
     return known[batch_size]
 
 

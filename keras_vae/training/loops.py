@@ -84,3 +84,18 @@ def compiled(model, fetch, batch_size, steps):
         return tf.cond(tf.size(rest.rows) > 0, lambda: smaller_batch(fetch(rest)), lambda: logs)
 
     return execution
+
+
+def beside(loop, keras_function):
+    """Return what Keras calls with the iterator of a training, and `train_on_batch` with a batch.
+
+    Args:
+        loop: function of an iterator.
+        keras_function: Keras's own, for all else.
+    """
+
+    def function(data):
+        is_stream = isinstance(data, (tf.data.Iterator, tf.distribute.DistributedIterator))
+        return loop(data) if is_stream else keras_function(data)
+
+    return function

@@ -10,7 +10,7 @@ from keras_vae.callbacks import as_list, complete, first_place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
 from keras_vae.shapes import check_event
-from keras_vae.training import execution, replicas
+from keras_vae.training import execution, loops, replicas
 from keras_vae.training.step_parts import arrange
 from keras_vae.training.steps import SteppingModel
 from keras_vae.training.waiting import Waiting
@@ -97,10 +97,10 @@ class TrainableModel(SteppingModel):
             kwargs.setdefault("shuffle", False)
         first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0))
         first = first._replace(epoch=min(first.epoch, epochs))
-        given = kwargs.pop("steps_per_epoch", None)
+        given = kwargs.get("steps_per_epoch")
         execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks), given)
         callbacks = complete(callbacks, x, first)
-        x, kwargs["steps_per_epoch"] = self._step_data.prepare(self, x, first, epochs, given)
+        x, kwargs = self._step_data.prepare(self, x, first, kwargs)
         if isinstance(callbacks, list) and self._may_wait_for(x):
             callbacks.append(Waiting())
             x = callbacks[-1].wrap(x)
@@ -123,10 +123,9 @@ class TrainableModel(SteppingModel):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
-        if self._step_data.make_loop:
-            self.train_function = self._step_data.make_loop(self)
-            return
         super().make_train_function(force)
+        if self._step_data.make_loop:
+            self.train_function = loops.beside(self._step_data.make_loop(self), self.train_function)
         if replicas.are_several(self):
             self.train_function = replicas.step_function(self, self.train_step, self.train_function)
 

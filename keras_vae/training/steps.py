@@ -55,6 +55,11 @@ class SteppingModel(keras.Model):
         return Workers(self.distribute_strategy)
 
     @property
+    def has_own_train_step(self):
+        """Whether a step is the one defined here, and no subclass's."""
+        return type(self).train_step is SteppingModel.train_step
+
+    @property
     def metrics(self):
         return list(self._trackers)
 
