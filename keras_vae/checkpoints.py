@@ -90,6 +90,7 @@ def newest(folder):
             with np.load(path, allow_pickle=False) as file:
                 meta = json.loads(str(file[_META]))
                 arrays = [file[name] for name in sorted(set(file.files) - {_META})]
+            _check_whole(meta, arrays)
         except PermissionError:
             raise
         except _DAMAGE as error:
@@ -101,7 +102,23 @@ def newest(folder):
         fix = "Go on with the keras_vae that wrote it, or train anew in another folder."
         file_format(path, meta, FORMAT, FORMAT_VERSION, fix)
         return meta, arrays
+    if paths(folder):
+        warnings.warn(
+            f"No checkpoint in {folder} is whole: the training begins anew.", stacklevel=2
+        )
     return None
+
+
+def _check_whole(meta, arrays):
+    """Raise `ValueError` unless a checkpoint has all that belongs to one of this version."""
+    if not isinstance(meta, dict) or (
+        meta.get("format_version") == FORMAT_VERSION
+        and not (
+            {"format", "place", "parts", "shapes", "history", "pending", "stopped"} <= set(meta)
+            and meta["shapes"] == [list(array.shape) for array in arrays]
+        )
+    ):
+        raise ValueError("parts are missing")
 
 
 def restore(model, folder):

@@ -24,7 +24,8 @@ FORMAT = "keras_vae shards"
 FORMAT_VERSION = 1
 _BYTES = 1 << 26
 _MOST_ROWS = 10_000
-_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
+# A scalar has no length: a TypeError.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, TypeError)
 _FIX = "Choose another name with --out, or move what is there away."
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 
 import tensorflow as tf
 
@@ -42,7 +43,7 @@ def get(name="auto", meeting_seconds=_MEETING_SECONDS):
     1
     """
     choice("strategy", name, NAMES)
-    resolver = _resolver() if name in ("auto", "multi_worker") else None
+    resolver = _resolver() if name in ("auto", "multi_worker") else _passed_over(name)
     if name == "multi_worker" and resolver is None:
         raise ValueError(
             message(
@@ -90,6 +91,19 @@ def _resolver():
     return _slurm(tasks) if tasks > 1 else None
 
 
+def _passed_over(name):
+    """Warn where there are other workers, which a strategy of one process leaves alone."""
+    with contextlib.suppress(ValueError):
+        resolver = _resolver()
+        if resolver is not None and _several(resolver):
+            warnings.warn(
+                f"strategy={name!r} leaves the {len(_addresses(resolver))} workers of {_CONFIG} or "
+                "SLURM alone: this process trains by itself, and those wait for it. "
+                'strategy="auto" trains with them.',
+                stacklevel=3,
+            )
+
+
 def _slurm(tasks):
     """Return the resolver of a SLURM step, which gives each task its share of a node's GPUs."""
     resolvers = tf.distribute.cluster_resolver
@@ -122,13 +136,21 @@ def check_config(text):
 
     try:
         config = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         refuse(f"text that is not JSON ({error})")
     if not isinstance(config, dict):
         refuse(repr(config)[:80])
     cluster, task = config.get("cluster"), config.get("task")
     if not isinstance(cluster, dict) or not (cluster.get("chief") or cluster.get("worker")):
         refuse(f"cluster={cluster!r}, which names no worker")
+    # TensorFlow would wait for parameter servers, which have no part in this.
+    others = sorted(set(cluster) - {"chief", "worker", "evaluator"})
+    if others or len(cluster.get("chief") or ()) > 1:
+        refuse(
+            f"{', '.join(others)} in the cluster, where there are a chief and workers alone"
+            if others
+            else f"chief={cluster['chief']!r}, of which there is one at most"
+        )
     for job, addresses in cluster.items():
         if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
             refuse(f"{job}={addresses!r}, which are not all host:port")

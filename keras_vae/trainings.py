@@ -183,7 +183,7 @@ def _is_empty(path):
     if not path.is_dir():
         return False
     names = {child.name for child in path.iterdir()}
-    if names != {runs.TRAINING}:
+    if names != {runs.TRAINING} or not (path / runs.TRAINING).is_dir():
         return not names
     remove_partial(path / runs.TRAINING)
     begun = {child.name for child in (path / runs.TRAINING).iterdir()}
@@ -198,6 +198,10 @@ def _recorded(record, options, given):
     recorded = value.get("options")
     if not isinstance(recorded, dict):
         raise ValueError(message(f"{record} must hold `options`", repr(recorded)[:80], _ANEW))
+    missing = sorted(set(options) - set(recorded))
+    if missing:
+        received = f"none named {', '.join(missing)}"
+        raise ValueError(message(f"{record} must hold all options", received, _ANEW))
     wanted = json.loads(json.dumps(options))
     changed = sorted(name for name in given if wanted.get(name) != recorded.get(name))
     if changed:

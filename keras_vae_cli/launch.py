@@ -75,7 +75,7 @@ class _Team:
 
     def __init__(self, pipe):
         self._pipe, self._processes, self._printers = pipe, [], []
-        self._stopping = None
+        self._is_terminated = False
 
     def start(self, index, ports, command):
         """Start a worker; the first one has this terminal."""
@@ -123,6 +123,8 @@ class _Team:
             failed = next((index for index, status in enumerate(statuses) if status), None)
         if failed is None:
             return 0
+        if self._is_terminated:
+            return output.TERMINATED
         status = statuses[failed]
         if status < 0:
             click.echo(
@@ -134,7 +136,13 @@ class _Team:
         return status
 
     def forward(self, number, _):
-        """Hand a signal on to the workers."""
+        """Hand a signal on to the workers, which after SIGTERM have not long to end."""
+        self._send(number)
+        if number == signal.SIGTERM and not self._is_terminated:
+            self._is_terminated = True
+            self._stop_after(_TERMINATION_SECONDS)
+
+    def _send(self, number):
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
@@ -147,12 +155,12 @@ class _Team:
 
         def stop():
             for number in (signal.SIGTERM, signal.SIGKILL):
-                self.forward(number, None)
-                time.sleep(_TERMINATION_SECONDS)
+                self._send(number)
+                time.sleep(0 if self._is_terminated else _TERMINATION_SECONDS)
 
-        self._stopping = threading.Timer(seconds, stop)
-        self._stopping.daemon = True
-        self._stopping.start()
+        timer = threading.Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
 
     def __enter__(self):
         self._handlers = {

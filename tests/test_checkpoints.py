@@ -160,6 +160,33 @@ def test_damaged_ones_do_not_push_the_whole_ones_out(tmp_path):
     assert newest(tmp_path)[0]["place"] == [0, 3]
 
 
+@pytest.mark.parametrize("what", ["history", "shapes", "list"])
+def test_one_that_lacks_something_is_passed_over(tmp_path, what):
+    kill(tmp_path, 12)
+    for path in paths(tmp_path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        name = next(name for name, value in arrays.items() if value.dtype.kind == "U")
+        meta = json.loads(str(arrays.pop(name)))
+        if what == "shapes":
+            arrays.popitem()
+        elif what == "list":
+            meta = [meta]
+        else:
+            del meta[what]
+        np.savez(path, **arrays, **{name: np.array(json.dumps(meta))})
+    with pytest.warns(UserWarning) as warned:
+        assert newest(tmp_path) is None
+    said = [str(warning.message) for warning in warned]
+    assert sum("is damaged" in text for text in said) == 2 and "begins anew" in said[-1]
+
+
+def test_steps_of_an_epoch_and_checkpoints_are_refused(tmp_path):
+    training = Training()
+    with pytest.raises(ValueError, match=r"whole epochs.*steps_per_epoch=5.*Leave"):
+        training.vae.fit(training.data.train, steps_per_epoch=5, callbacks=[Checkpoint(tmp_path)])
+
+
 def test_a_stop_that_comes_after_the_last_checkpoint_is_kept(tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -17,7 +17,7 @@ TASK = {"type": "worker", "index": 1}
 
 
 def test_a_chief_and_workers_are_taken():
-    cluster = {"chief": ["10.0.0.1:2222"], "worker": ["host:2222"], "ps": ["host:2223"]}
+    cluster = {"chief": ["10.0.0.1:2222"], "worker": ["host:2222"], "evaluator": ["e:1"]}
     strategies.check_config(json.dumps({"cluster": cluster, "task": {"type": "chief", "index": 0}}))
     strategies.check_config(json.dumps({"cluster": WORKERS, "task": {**TASK, "index": "1"}}))
 
@@ -29,6 +29,9 @@ def test_a_chief_and_workers_are_taken():
         ("[1]", "[1]"),
         (json.dumps({"task": TASK}), "names no worker"),
         (json.dumps({"cluster": {"ps": ["host:1"]}, "task": TASK}), "names no worker"),
+        (json.dumps({"cluster": {"worker": ["h:1"], "ps": ["h:2"]}, "task": TASK}), "ps in the cl"),
+        (json.dumps({"cluster": {"chief": ["h:1", "h:2"]}, "task": TASK}), "one at most"),
+        ("[" * 100_000, "not JSON"),
         (json.dumps({"cluster": {"worker": "host:1"}, "task": TASK}), "not all host:port"),
         (json.dumps({"cluster": {"worker": ["host"]}, "task": TASK}), "not all host:port"),
         (json.dumps({"cluster": {"worker": ["h:65536"]}, "task": TASK}), "not all host:port"),
@@ -226,3 +229,15 @@ assert resolver.cluster_spec().as_dict() == {"worker": ["n1:8888", "n2:8888"]}
 assert (resolver.task_type, resolver.task_id) == ("worker", 1)
 """
     run_python(code)
+
+
+@pytest.mark.parametrize("name", ["one", "mirrored"])
+def test_workers_that_a_strategy_leaves_alone_are_said(name, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": WORKERS, "task": TASK}))
+    with pytest.warns(UserWarning, match=rf"{name}.*2 workers of TF_CONFIG.*by itself"):
+        strategies.get(name)
+
+
+def test_one_device_needs_no_cluster_that_can_be_read(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{")
+    assert strategies.get("one").num_replicas_in_sync == 1

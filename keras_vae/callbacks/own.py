@@ -5,6 +5,7 @@ import keras
 from keras_vae.callbacks.checkpoint import Checkpoint
 from keras_vae.callbacks.stop_on_nan import StopOnNaN
 from keras_vae.checkpoints import Place
+from keras_vae.checks import message
 
 
 class SetEpoch(keras.callbacks.Callback):
@@ -78,10 +79,19 @@ def as_list(callbacks):
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
 
 
-def first_place(model, callbacks, x, initial_epoch):
+def first_place(model, callbacks, x, initial_epoch, steps_per_epoch=None):
     """Return the `Place` to begin with: that of the last checkpoint, where there is one."""
     first = Place(initial_epoch)
     for callback in as_list(callbacks):
         if isinstance(callback, Checkpoint):
+            if steps_per_epoch and hasattr(x, "set_epoch"):
+                raise ValueError(
+                    message(
+                        "A training with a `Checkpoint` takes whole epochs of its data",
+                        f"steps_per_epoch={steps_per_epoch}, with which Keras goes on with the "
+                        "order of an earlier epoch",
+                        "Leave steps_per_epoch out.",
+                    )
+                )
             first = callback.restore(model, x, first)
     return first

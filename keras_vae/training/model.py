@@ -95,9 +95,9 @@ class TrainableModel(SteppingModel):
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             # Such data bring their own order, and Keras warns of its own default.
             kwargs.setdefault("shuffle", False)
-        first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0))
-        first = first._replace(epoch=min(first.epoch, epochs))
         given = kwargs.get("steps_per_epoch")
+        first = first_place(self, callbacks, x, kwargs.pop("initial_epoch", 0), given)
+        first = first._replace(epoch=min(first.epoch, epochs))
         execution.choose(self, self._asked, x, batch_size, epochs, as_list(callbacks), given)
         callbacks = complete(callbacks, x, first)
         x, kwargs = self._step_data.prepare(self, x, first, kwargs)
