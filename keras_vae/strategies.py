@@ -176,12 +176,11 @@ def _multi_worker(resolver, meeting_seconds):
     own = resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
     index = addresses.index(own)
     meet(addresses, index, meeting_seconds)
-    if len(addresses) > 1:
+    if len(addresses) > 1 and index == 0:
         # If one is lost now, this process can say no more than where it waited.
         print(
-            f"Worker {index} of {len(addresses)}: all have met. If TensorFlow cannot connect them "
-            f"within {meeting_seconds:g} s, this process ends: see what the others say, and start "
-            "all of them again.",
+            f"All {len(addresses)} workers have met. If one of them is lost before TensorFlow has "
+            f"connected them, the others end after {meeting_seconds:g} s.",
             file=sys.stderr,
             flush=True,
         )

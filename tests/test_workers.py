@@ -185,6 +185,20 @@ def test_a_worker_that_hangs_ends_the_others_and_the_job_goes_on(tmp_path):
 
 
 @pytest.mark.slow
+def test_sigterm_to_the_launcher_ends_in_time_where_a_worker_hangs(tmp_path):
+    run = tmp_path / "run"
+    process = start(2, run, "--epochs", 500)
+    wait_for_epochs(process, run, 1)
+    workers = children(process)
+    os.kill(workers[1], signal.SIGSTOP)
+    process.terminate()
+    began = time.monotonic()
+    out = finish(process)
+    assert process.returncode == 143 and time.monotonic() - began < 25, out
+    assert not any(pathlib.Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+@pytest.mark.slow
 def test_ctrl_c_to_the_launcher_saves_what_was_learnt(tmp_path):
     run = tmp_path / "run"
     process = start(2, run, "--epochs", 500)
