@@ -69,7 +69,8 @@ class Shards:
                 raise ValueError(
                     message(
                         f"The shards in {self.path} must be those of the same command and model",
-                        f"{found.get('source')}, {found.get('count')} rows",
+                        f"those of {found.get('source')}, {found.get('count')} rows, in place of "
+                        f"{source['source']}, {source['count']} rows",
                         _FIX,
                     )
                 )

@@ -128,6 +128,7 @@ def find(path, options, given, overwrite=False, resume=False):
     if record.is_file():
         return Training(path, _recorded(record, options, given), resumes=True)
     if (path / runs.CONFIG).is_file():
+        _check_unchanged(_of_run(path, options), options, given)
         return None
     _check_target(path, overwrite=False)
     return Training(path, options)
@@ -202,6 +203,26 @@ def _recorded(record, options, given):
     if missing:
         received = f"none named {', '.join(missing)}"
         raise ValueError(message(f"{record} must hold all options", received, _ANEW))
+    _check_unchanged(recorded, options, given)
+    return recorded
+
+
+def _of_run(path, options):
+    """Return the options that a finished run says it was trained with."""
+    config = read_json(path / runs.CONFIG, _ANEW)
+    sections = [config.get(name) for name in ("data", "model", "training")]
+    found = {"seed": config.get("seed")}
+    for section in sections:
+        found |= section if isinstance(section, dict) else {}
+    # The same set or file may be named in several ways.
+    source, asked = str(found.get("source")), str(options.get("source"))
+    if os.path.realpath(source) == os.path.realpath(asked) or source.startswith(f"{asked}:"):
+        found["source"] = asked
+    return {**options, **{name: found[name] for name in options if name in found}}
+
+
+def _check_unchanged(recorded, options, given):
+    """Raise `ValueError` unless the options that are given are as recorded."""
     wanted = json.loads(json.dumps(options))
     changed = sorted(name for name in given if wanted.get(name) != recorded.get(name))
     if changed:
@@ -215,7 +236,6 @@ def _recorded(record, options, given):
                 f"Leave them out. {_ANEW}",
             )
         )
-    return recorded
 
 
 _ANEW = "To begin anew, give --overwrite in place of --resume, or another --out."

@@ -131,7 +131,7 @@ def report(session, path):
     if session.interrupted:
         click.echo(
             f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs "
-            f"is in {path} ({size})."
+            f"is in {path} ({size}). The same command with --resume goes on."
         )
         output.say_next("keras-vae", "evaluate", path)
         raise click.exceptions.Exit(130)

@@ -123,6 +123,17 @@ def test_a_finished_run_says_so(trained_run, command_line):
     before = files_of(trained_run)
     outcome = command_line("train", "digits", "--out", trained_run, "--resume")
     assert outcome.status == 0 and "is finished" in outcome.out
+    same = ("--network", "mlp", "--latent-dim", 4, "--epochs", 2, "--seed", 0)
+    assert command_line("train", "digits", "--out", trained_run, "--resume", *same).status == 0
+    assert files_of(trained_run) == before
+
+
+def test_other_options_than_those_of_a_finished_run_are_refused(trained_run, command_line):
+    before = files_of(trained_run)
+    options = ("--epochs", 50, "--network", "mlp", "--resume")
+    outcome = command_line("train", "mnist", "--out", trained_run, *options)
+    assert outcome.status == 2 and "epochs 50, begun with 2" in outcome.err
+    assert "source 'mnist', begun with 'digits'" in outcome.err and "network" not in outcome.err
     assert files_of(trained_run) == before
 
 
@@ -150,7 +161,7 @@ def test_a_folder_of_other_things_is_refused(command_line, tmp_path):
 
 
 # The first process of a container has the number of the one before it.
-@pytest.mark.parametrize("owner", [999_999_999, os.getpid()])
+@pytest.mark.parametrize("owner", [999_999_999, os.getpid()], ids=["gone", "own"])
 def test_a_run_that_was_killed_while_it_was_published_comes_back(owner, trained_run, tmp_path):
     shutil.copytree(trained_run, tmp_path / f".partial-{owner}-old-run")
     (tmp_path / f".partial-{owner}-run").mkdir()

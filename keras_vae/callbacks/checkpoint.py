@@ -24,7 +24,8 @@ class Checkpoint(keras.callbacks.Callback):
     the data. Data of `keras_vae.data.load` go on in the midst of an epoch, with the same order and
     binarisation; of other data checkpoints are taken between epochs alone. The first one is taken
     after the first epoch or 30 seconds, the last one at the end of the training. In an epoch that
-    goes on in its midst, callbacks of batches are called for those that were done before, too.
+    goes on in its midst, callbacks of batches are called for those that were done before, too. What
+    other callbacks remember is theirs: `ReduceLROnPlateau` begins its count anew.
 
     Args:
         folder: str or path, where the checkpoints are, and of no other training.
