@@ -161,8 +161,12 @@ def _write_shards(out, source, count, vae, make, quiet, next_command):
 
     # Original and reconstruction are in memory together.
     writer = shards.Shards(out, source, count, 2 * shards.row_bytes(vae.event_shape))
-    done, kept = writer.write(make, progress=not quiet)
-    facts = [f"{count} images in {done + kept} shards"]
+    try:
+        done, kept = writer.write(make, progress=not quiet)
+    except KeyboardInterrupt:
+        click.echo("Interrupted: the same command goes on with the shards that are missing.")
+        raise click.exceptions.Exit(130) from None
+    facts = [f"{output.count(range(count))} in {done + kept} shard{'s' * (done + kept > 1)}"]
     if kept:
         facts.append(f"{kept} of them were there")
     path = output.shorten(writer.path)

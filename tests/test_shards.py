@@ -1,6 +1,7 @@
 """Results of any number of rows: whole shards, completed and never mixed."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -112,14 +113,25 @@ def test_a_generation_that_is_killed_is_completed(trained_run, tmp_path):
         str(out),
         "--quiet",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end = time.monotonic() + 120
-    while len(list(out.glob("rows-*.npz"))) < 2 and time.monotonic() < end:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    there = {path: path.stat().st_mtime_ns for path in out.glob("rows-*.npz")}
-    assert len(there) >= 2
+    there = {}
+    for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # It may be ignored where the tests run.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        end, had = time.monotonic() + 120, len(there)
+        while len(list(out.glob("rows-*.npz"))) < had + 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(number)
+        said, _ = process.communicate()
+        assert process.returncode == status
+        assert status < 0 or "same command goes on" in said
+        there = {path: path.stat().st_mtime_ns for path in out.glob("rows-*.npz")} | there
+        assert len(there) >= had + 2
     subprocess.run(command, check=True, capture_output=True)
     assert len(list(out.glob("rows-*.npz"))) == 20 and not list(out.glob(".partial*"))
     kept = [path for path, written in there.items() if path.stat().st_mtime_ns == written]

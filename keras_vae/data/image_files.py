@@ -40,8 +40,8 @@ def read(path):
             checks.message(
                 f"{path} must be a readable image",
                 f"{type(error).__name__}: {error}".rstrip("."),
-                "Replace or remove the file, or leave out such files with skip_bad=True "
-                "(--skip-bad).",
+                "Replace or remove the file, or let training leave such files out: skip_bad=True "
+                "(keras-vae train --skip-bad).",
             )
         ) from error
     return array if array.ndim == 3 else array[..., None]
