@@ -209,11 +209,10 @@ def _recorded(record, options, given):
 
 def _of_run(path, options):
     """Return the options that a finished run says it was trained with."""
-    config = read_json(path / runs.CONFIG, _ANEW)
-    sections = [config.get(name) for name in ("data", "model", "training")]
+    config = runs.load(path).config
     found = {"seed": config.get("seed")}
-    for section in sections:
-        found |= section if isinstance(section, dict) else {}
+    for section in ("data", "model", "training"):
+        found |= config[section]
     # The same set or file may be named in several ways.
     source, asked = str(found.get("source")), str(options.get("source"))
     if os.path.realpath(source) == os.path.realpath(asked) or source.startswith(f"{asked}:"):
