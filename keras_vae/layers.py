@@ -1,8 +1,10 @@
 """Layers that encoders and decoders are made of."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_vae.columns import as_columns, config
 from keras_vae.registry import register
 
 
@@ -51,3 +53,60 @@ class Sampling(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+@register
+class TableFeatures(keras.layers.Layer):
+    """Turn rows of a table into numbers that a dense network can take.
+
+    A number is standardised by its column's centre and scale, a category becomes a one in its
+    place, and each column has a number more that is 1 where the value is missing. What is missing,
+    and a category that was not seen in training, is 0 elsewhere.
+
+    Args:
+        columns: list of `keras_vae.columns.Column` or their configs.
+
+    Input shape:
+        `(B, columns)`, as `likelihoods.Tabular` takes it.
+
+    Output shape:
+        `(B, F)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_vae.columns import Column
+    >>> layer = TableFeatures([Column("a", center=1.0, scale=2.0), Column("b", "categorical",
+    ...                       categories=("x", "y"))])
+    >>> np.asarray(layer(np.float32([[5.0, 1.0], [np.nan, 0.0]]))).tolist()
+    [[2.0, 0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0, 0.0]]
+    """
+
+    # Farther out than this many standard deviations, an outlier would fill the whole network.
+    _FARTHEST = 1e3
+
+    def __init__(self, columns=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.columns = as_columns(columns)
+
+    def call(self, inputs):
+        there = ops.logical_not(ops.isnan(inputs))
+        features = []
+        for index, column in enumerate(self.columns):
+            if column.is_categorical:
+                places = np.arange(len(column.categories), dtype="float32")
+                features.append(ops.cast(inputs[:, index, None] == places, self.compute_dtype))
+            else:
+                standard = (inputs[:, index, None] - column.center) / column.scale
+                standard = ops.where(there[:, index, None], standard, 0.0)
+                features.append(ops.clip(standard, -self._FARTHEST, self._FARTHEST))
+        missing = ops.cast(ops.logical_not(there), self.compute_dtype)
+        return ops.concatenate([*features, missing], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        sizes = sum(len(column.categories) or 1 for column in self.columns)
+        return (input_shape[0], sizes + len(self.columns))
+
+    def get_config(self):
+        return {**super().get_config(), "columns": config(self.columns)}

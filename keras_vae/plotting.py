@@ -1,16 +1,18 @@
 """Pictures: grids of images and curves of training."""
 
 import math
+import pathlib
 
 import numpy as np
 from PIL import Image
 
-from keras_vae.checks import integer, message
+from keras_vae.checks import integer, message, number
 from keras_vae.files import replacing_file, write_arrays
 
 _GAP = 2
 _CELL_PIXELS = 56
 _BACKGROUND = 255
+_MOST_IN_LEGEND = 20
 
 
 def image_grid(images, columns=None):
@@ -61,10 +63,7 @@ def to_uint8(images):
 
 def save_grid(images, path, columns=None):
     """Write `image_grid(images, columns)` to a PNG file, whole or not at all."""
-    grid = image_grid(images, columns)
-    picture = Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
-    with replacing_file(path) as partial:
-        picture.save(partial, format="PNG")
+    save_picture(image_grid(images, columns), path)
 
 
 def save_images(images, path):
@@ -87,27 +86,122 @@ def save_pairs(images, reconstructions, path, columns=10):
     save_grid(np.concatenate(rows), path, columns)
 
 
-def scatter(points):
-    """Draw points on the plane of their first two principal components.
+def save_sequences(images, path):
+    """Write sequences of images: a grid, a moving picture or an array, as the suffix says.
 
     Args:
-        points: array `(N, D)`.
+        images: array `(R, S, H, W, C)` in [0, 1]: R sequences of S images each.
+        path: str or `pathlib.Path`, ending in .png for a grid with a row for each sequence; .gif
+            for a loop there and back, each of whose frames shows all the sequences at one place;
+            .npy for the array.
+    """
+    images = np.asarray(images, "float32")
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix == ".npy":
+        write_arrays(path, images)
+    elif suffix == ".gif":
+        frames = [image_grid(images[:, step]) for step in range(images.shape[1])]
+        save_animation(frames + frames[-2:0:-1], path)
+    else:
+        save_grid(images.reshape(-1, *images.shape[2:]), path, columns=images.shape[1])
+
+
+def save_animation(frames, path, frame_seconds=0.15):
+    """Write frames to an animated GIF that loops, whole or not at all.
+
+    Args:
+        frames: list of arrays `(height, width, C)` of uint8; C is 1, 3 or 4.
+        path: str or `pathlib.Path`.
+        frame_seconds: float > 0, how long each is shown; GIF counts in hundredths.
+    """
+    pictures = [
+        Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames
+    ]
+    with replacing_file(path) as partial:
+        pictures[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=round(1000 * number("frame_seconds", frame_seconds, above=0)),
+            loop=0,
+        )
+
+
+def scatter(points, labels=None, words=("first", "second")):
+    """Draw points in the plane or in space.
+
+    Args:
+        points: array `(N, 2)` or `(N, 3)`, such as `latent.project` gives.
+        labels: array `(N,)`, which colours them, or None.
+        words: pair of str, what the axes are called; those of three dimensions are not.
 
     Output shape:
         `(height, width, 3)`, a NumPy array of uint8.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    figure, _ = _scatter(points, labels, words)
+    return _pixels(figure)
+
+
+def scatter_turning(points, labels=None, frames=36):
+    """Draw points in space, seen from all around: a list of what `scatter` gives.
+
+    Args:
+        points: array `(N, 3)`.
+        labels: array `(N,)` or None.
+        frames: int >= 2, pictures of a whole turn.
+    """
+    figure, axes = _scatter(points, labels, None)
+    pictures = []
+    for frame in range(integer("frames", frames, 2)):
+        axes.view_init(elev=20, azim=360 * frame / frames)
+        pictures.append(_pixels(figure))
+    return pictures
+
+
+def save_picture(pixels, path):
+    """Write an array `(height, width, C)` of uint8 to a PNG file, whole or not at all."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    with replacing_file(path) as partial:
+        picture.save(partial, format="PNG")
+
+
+def _scatter(points, labels, words):
     from matplotlib.figure import Figure
 
-    centred = np.asarray(points, "float64") - np.mean(points, axis=0)
-    axes_of_spread = np.linalg.svd(centred, full_matrices=False)[2][:2]
-    plane = centred @ axes_of_spread.T
-    plane = np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    points = np.asarray(points)
+    in_space = points.shape[-1] == 3
+    figure = Figure(figsize=(6, 5), layout=None if in_space else "constrained")
+    axes = figure.add_subplot(projection="3d" if in_space else None)
+    groups = [(None, slice(None))]
+    if labels is not None:
+        groups = [(str(label), np.asarray(labels) == label) for label in np.unique(labels)]
+    colours = _colours(len(groups))
+    for (name, rows), colour in zip(groups, colours, strict=True):
+        axes.scatter(*points[rows].T, s=5, alpha=0.6, color=colour, linewidths=0, label=name)
+    if in_space:
+        axes.set_axis_off()
+        axes.set_box_aspect((1, 1, 1), zoom=1.3)
+    else:
+        axes.set(xlabel=words[0], ylabel=words[1], aspect="equal")
+    if labels is not None and len(groups) <= _MOST_IN_LEGEND:
+        axes.legend(markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure, axes
+
+
+def _colours(count):
+    """Return colours that can be told apart, as far as that goes."""
+    import matplotlib
+
+    name = "tab10" if count <= 10 else "tab20" if count <= 20 else "turbo"
+    places = np.linspace(0.0, 1.0, count) if name == "turbo" else np.arange(count)
+    return matplotlib.colormaps[name](places)
+
+
+def _pixels(figure):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.scatter(*plane.T, s=4, alpha=0.5)
-    axes.set(xlabel="first principal component of z", ylabel="second", aspect="equal")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import plotting
+from keras_vae import latent, plotting
 from keras_vae.checks import integer, message
 from keras_vae.distributions import unit_kl
 
@@ -76,7 +76,8 @@ class TensorBoard(keras.callbacks.Callback):
                 "kl_of_units", ops.convert_to_numpy(unit_kl(*posterior[:2])).mean(axis=0), epoch
             )
         centres = ops.convert_to_numpy(self.model.posterior.embed(posterior))
-        self._writer.image("z", plotting.scatter(centres), epoch)
+        if len(centres) > 2:
+            self._writer.image("z", plotting.scatter(latent.project(centres)), epoch)
         if len(self.model.event_shape) == 3 and self.model.event_shape[-1] in (1, 3):
             samples = self.model.generate(_SAMPLES, seed=self._seed)
             self._writer.image("samples", plotting.image_grid(samples), epoch)

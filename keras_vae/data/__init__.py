@@ -1,8 +1,16 @@
-"""Images as `tf.data.Dataset`s: bundled, from TensorFlow Datasets, folders, files and arrays."""
+"""Images and tables as `tf.data.Dataset`s: bundled, by name, from folders, files and arrays."""
 
-from keras_vae.data.image_data import ImageData
+from keras_vae.data.loaded import ImageData, LoadedData, TableData
 from keras_vae.data.loading import load
 from keras_vae.data.reading import image_paths, read_images
 from keras_vae.data.tfds_source import DataUnavailableError
 
-__all__ = ["DataUnavailableError", "ImageData", "image_paths", "load", "read_images"]
+__all__ = [
+    "DataUnavailableError",
+    "ImageData",
+    "LoadedData",
+    "TableData",
+    "image_paths",
+    "load",
+    "read_images",
+]

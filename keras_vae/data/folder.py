@@ -26,12 +26,14 @@ class Folder(NamedTuple):
         indices: dict from "train", "validation" and "test", where present, to rows of the store.
         class_names: list of str, or None without class subfolders.
         num_skipped: int, unreadable files left out.
+        num_resized: int, images of another size than the store's.
     """
 
     store: object
     indices: dict
     class_names: list | None
     num_skipped: int
+    num_resized: int
 
 
 class Checked(NamedTuple):
@@ -114,7 +116,7 @@ def open_folder(root, *, image_size, color_mode, in_memory, skip_bad, progress):
     parts = np.array([file.part for file in files])
     indices = {part: np.flatnonzero(parts == part) for part in ("train", "validation", "test")}
     indices = {part: rows for part, rows in indices.items() if len(rows)}
-    return Folder(store, indices, names, len(bad))
+    return Folder(store, indices, names, len(bad), sum(r.shape[:2] != size for r in results))
 
 
 def _prepare(path, size, color_mode):

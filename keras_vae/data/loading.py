@@ -2,8 +2,9 @@
 
 from keras_vae import checks
 from keras_vae.data import pixels
-from keras_vae.data.image_data import ImageData
+from keras_vae.data.loaded import ImageData, TableData
 from keras_vae.data.sources import Options, open_source
+from keras_vae.data.tables import TableOptions
 
 _BINARIZE = ("none", "threshold", "dynamic")
 
@@ -24,8 +25,12 @@ def load(
     skip_bad=False,
     data_dir=None,
     progress=True,
+    label_column=None,
+    id_column=None,
+    drop_columns=(),
+    categorical_columns=(),
 ):
-    """Return datasets of images in [0, 1] for training, validation and test.
+    """Return datasets of images in [0, 1], or of the rows of a table, for training and test.
 
     The order of the training images in epoch e and their dynamic binarisation depend on
     (`shuffle_seed`, e, position) alone. Which images are in which part does not depend on
@@ -40,7 +45,11 @@ def load(
             - the path of a .npz file (keys x_train, y_train, x_test, y_test; or x, y; or images,
               labels; or one array) or of a .npy file;
             - arrays x, (x, y) or ((x_train, y_train), (x_test, y_test)), x being (N, H, W) or
-              (N, H, W, C).
+              (N, H, W, C);
+            - a table: the path of a .csv or .parquet file, or of a .npy or .npz file of an array
+              of two axes, a `pandas.DataFrame`, a `pyarrow.Table`, a dict of columns, an array
+              (N, columns), or (rows, y). Texts become categories, and what is missing NaN; see
+              `likelihoods.Tabular`. A table is read into memory.
             A known name comes before a folder of that name, which "./name" means.
         batch_size: int >= 1, images in a batch; the last batch of an epoch may be smaller.
         image_size: int or (height, width) >= 1, to resize to, in 8 bits; None keeps the size.
@@ -61,9 +70,13 @@ def load(
         data_dir: folder of TensorFlow Datasets; None means the environment variable TFDS_DATA_DIR,
             or that library's own default.
         progress: bool, whether slow work shows a bar on stderr.
+        label_column: str, the column of a table that holds the classes, which is none of x.
+        id_column: str, the column that names the rows, which is none of x.
+        drop_columns: tuple of str, other columns that are left out.
+        categorical_columns: tuple of str, columns of numbers that name categories.
 
     Returns:
-        `ImageData`.
+        `ImageData`, or `TableData` of a table, whose scales are learnt from its training rows.
 
     Raises:
         ValueError: for illegal arguments and damaged or unfit images.
@@ -94,8 +107,13 @@ def load(
         skip_bad,
         data_dir,
         progress,
+        TableOptions(label_column, id_column, _names(drop_columns), _names(categorical_columns)),
     )
     opened = open_source(source, options)
+    kind = ImageData
+    if opened.columns:
+        kind = TableData
+        _refuse_for_tables(image_size=image_size, color_mode=color_mode, binarize=binarize)
     if labels and opened.num_classes is None:
         raise ValueError(
             checks.message(
@@ -104,13 +122,29 @@ def load(
                 "Use labels=False, arrays (x, y), or a folder with one subfolder a class.",
             )
         )
-    return ImageData(
+    return kind(
         opened,
         batch_size=batch_size,
         binarize=binarize,
         labels=bool(labels),
         shuffle_seed=shuffle_seed,
     )
+
+
+def _names(value):
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _refuse_for_tables(**given):
+    for name, value in given.items():
+        if value not in (None, "none"):
+            raise ValueError(
+                checks.message(
+                    f"`{name}` must be left out for a table",
+                    f"{name}={value!r}",
+                    "Rows are no images.",
+                )
+            )
 
 
 def _image_size(image_size):

@@ -7,8 +7,10 @@ import pathlib
 import numpy as np
 
 from keras_vae import checks
-from keras_vae.data import arrays, digits, splits
+from keras_vae.data import arrays, digits, splits, tables
 from keras_vae.data.pipeline import Rows
+from keras_vae.data.stores import MemoryStore
+from keras_vae.data.tables import TableOptions
 
 # What is decoded to more than this is streamed with cache="auto".
 MEMORY_LIMIT_BYTES = 1 << 30
@@ -26,6 +28,8 @@ class Source:
         num_classes: int, or None without labels.
         class_names: list of str or None.
         num_skipped: int.
+        num_resized: int, images of a folder that have not the size that the others have.
+        columns: tuple of `keras_vae.columns.Column` of a table, else None.
         location: str, what opens the source again from any folder; None for arrays.
     """
 
@@ -34,6 +38,8 @@ class Source:
     num_classes: int | None = None
     class_names: list | None = None
     num_skipped: int = 0
+    num_resized: int = 0
+    columns: tuple | None = None
     location: str | None = None
 
 
@@ -50,6 +56,7 @@ class Options:
     skip_bad: bool
     data_dir: str | None
     progress: bool
+    table: TableOptions
 
     def in_memory(self, nbytes):
         """Return whether images that take `nbytes` are kept in memory."""
@@ -61,19 +68,21 @@ def open_source(source, options):
     if isinstance(source, str | os.PathLike):
         kind, where = _resolve(source)
     else:
-        kind, where = "arrays", source
-    if kind in ("folder", "tfds", "digits") and options.value_range is not None:
+        kind, where = "table" if tables.is_table(source) else "arrays", source
+    options.table.check_used(kind == "table")
+    if kind in ("folder", "tfds", "digits", "table") and options.value_range is not None:
         raise ValueError(
             checks.message(
-                "`value_range` must be None for images whose range is known",
+                "`value_range` must be None for what has a range of its own",
                 f"value_range={options.value_range!r} with source={where!r}",
-                "Leave it out; it is for arrays, .npz and .npy files.",
+                "Leave it out; it is for images in arrays, .npz and .npy files.",
             )
         )
     opened = _OPENERS[kind](where, options)
-    if kind in ("folder", "file"):
+    is_path = isinstance(where, str)
+    if kind in ("folder", "file") or (kind == "table" and is_path):
         opened.location = os.path.abspath(where)
-    elif kind != "arrays":
+    elif is_path:
         opened.location = where
     return opened
 
@@ -85,9 +94,12 @@ def _resolve(source):
     is_path = isinstance(source, os.PathLike)
     if name == digits.NAME and not is_path:
         return "digits", name
-    if path.suffix.lower() in _ARRAY_FILES and path.is_file():
-        return "file", str(path)
-    looks_like_path = is_path or path.suffix.lower() in _ARRAY_FILES or name[:1] in (".", "~", "/")
+    suffix = path.suffix.lower()
+    if suffix in (*_ARRAY_FILES, *tables.SUFFIXES) and path.is_file():
+        return "table" if tables.is_table(path) else "file", str(path)
+    looks_like_path = (
+        is_path or suffix in (*_ARRAY_FILES, *tables.SUFFIXES) or name[:1] in (".", "~", "/")
+    )
     if not looks_like_path:
         from keras_vae.data import tfds_source
 
@@ -104,7 +116,7 @@ def _resolve(source):
         return "tfds", name
     raise ValueError(
         checks.message(
-            "`source` must be a folder of images, a .npz or a .npy file",
+            "`source` must be a folder of images, or a .npz, .npy, .csv or .parquet file",
             f"source={name!r}, {received}",
             fix,
         )
@@ -129,11 +141,26 @@ def _open_arrays(source, options):
 def _with_random_access(name, stores, options):
     if options.in_memory(sum(store.nbytes for store in stores.values())):
         stores = {part: store.to_memory() for part, store in stores.items()}
-    rows = {part: Rows(store, np.arange(len(store))) for part, store in stores.items()}
+    indices = {part: np.arange(len(store)) for part, store in stores.items()}
     labels = [store.labels for store in stores.values()]
     known = all(part is not None for part in labels)
     num_classes = int(max(part.max() for part in labels)) + 1 if known else None
-    return Source(name, _divide(rows, options), num_classes)
+    parts = {
+        part: Rows(stores[origin], rows)
+        for part, (origin, rows) in _divide(indices, options).items()
+    }
+    return Source(name, parts, num_classes)
+
+
+def _open_table(source, options):
+    name = pathlib.Path(source).stem if isinstance(source, str) else "table"
+    raw = tables.read(source, options.table)
+    divided = _divide({"train": np.arange(len(raw))}, options)
+    columns = raw.learn(divided["train"][1])
+    store = MemoryStore(raw.encode(columns), None, raw.labels)
+    parts = {part: Rows(store, rows) for part, (_, rows) in divided.items()}
+    names = raw.class_names
+    return Source(name, parts, len(names) if names else None, names, columns=columns)
 
 
 def _open_folder(path, options):
@@ -147,14 +174,17 @@ def _open_folder(path, options):
         skip_bad=options.skip_bad,
         progress=options.progress,
     )
-    rows = {part: Rows(found.store, indices) for part, indices in found.indices.items()}
+    parts = {
+        part: Rows(found.store, rows) for part, (_, rows) in _divide(found.indices, options).items()
+    }
     names = found.class_names
     return Source(
         pathlib.Path(path).resolve().name,
-        _divide(rows, options),
+        parts,
         len(names) if names else None,
         names,
         found.num_skipped,
+        found.num_resized,
     )
 
 
@@ -174,20 +204,25 @@ def _open_tfds(name, options):
     return Source(name, parts, columns.num_classes, columns.class_names)
 
 
-def _divide(parts, options):
-    """Return the parts with those that the source lacks taken from its training images."""
-    parts = dict(parts)
+def _divide(indices, options):
+    """Return for each part where its rows come from, and which they are.
+
+    What the source lacks is taken from its training rows.
+
+    Args:
+        indices: dict from the parts that the source has to arrays of int64.
+        options: `Options`.
+    """
+    parts = {part: (part, rows) for part, rows in indices.items()}
     if not options.validation_fraction:
         parts.pop("validation", None)
-    train = parts["train"]
     for part, fraction in (
         ("test", options.test_fraction),
         ("validation", options.validation_fraction),
     ):
         if part not in parts and fraction:
-            remaining, taken = splits.divide(train.indices, fraction, part)
-            parts[part] = Rows(train.store, taken)
-            train = parts["train"] = Rows(train.store, remaining)
+            remaining, taken = splits.divide(parts["train"][1], fraction, part)
+            parts[part], parts["train"] = ("train", taken), ("train", remaining)
     return parts
 
 
@@ -197,4 +232,5 @@ _OPENERS = {
     "folder": _open_folder,
     "file": _open_file,
     "arrays": _open_arrays,
+    "table": _open_table,
 }

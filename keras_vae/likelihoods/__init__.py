@@ -6,6 +6,7 @@ from keras_vae.likelihoods.categorical import Categorical
 from keras_vae.likelihoods.gaussian import Gaussian
 from keras_vae.likelihoods.logistic import DiscretizedLogistic
 from keras_vae.likelihoods.product import Product
+from keras_vae.likelihoods.tabular import Tabular
 from keras_vae.registry import resolve
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Gaussian",
     "Likelihood",
     "Product",
+    "Tabular",
     "get",
 ]
 

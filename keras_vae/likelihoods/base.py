@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
+from keras_vae.distributions import sum_event
 from keras_vae.registry import Part
 
 
@@ -36,7 +37,6 @@ class Likelihood(Part, abc.ABC):
         """Return the shape that the decoder must give for one example of `event_shape`."""
         return (*event_shape[:-1], event_shape[-1] * self.params_per_channel)
 
-    @abc.abstractmethod
     def log_prob(self, x, params, training=False):
         """Return log p(x|z) in nats, summed over the event, its normalising constant included.
 
@@ -48,6 +48,23 @@ class Likelihood(Part, abc.ABC):
         Output shape:
             `(..., B)`.
         """
+        return sum_event(self.element_log_prob(x, params, training), len(x.shape) - 1)
+
+    def element_log_prob(self, x, params, training=False):
+        """Return the part of each element in log p(x|z), which says where x is unlikely.
+
+        Arguments as of `log_prob`, which a likelihood without such parts gives in its place.
+
+        Output shape:
+            `(..., B, *event)`.
+        """
+        raise ValueError(
+            checks.message(
+                "`likelihood` must give the log-probability of each element",
+                f"{type(self).__name__}, which gives their sum alone",
+                "Define element_log_prob in the place of log_prob.",
+            )
+        )
 
     @abc.abstractmethod
     def mean(self, params):
@@ -108,6 +125,16 @@ class Likelihood(Part, abc.ABC):
         """Return the parameters of each channel apart, `params_per_channel` tensors."""
         grouped = self._grouped(params)
         return [grouped[..., index] for index in range(self.params_per_channel)]
+
+
+def first_largest(logits):
+    """Return the place of the first of the largest on the last axis, `(...)` of float32.
+
+    By comparisons: an argmax of Keras's does not export.
+    """
+    size = logits.shape[-1]
+    largest = logits >= ops.max(logits, axis=-1, keepdims=True)
+    return ops.min(ops.where(largest, np.arange(size, dtype="float32"), float(size)), axis=-1)
 
 
 def event_noise(draw, like, seed):

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import random
-from keras_vae.distributions import bernoulli_log_prob, sum_event
+from keras_vae.distributions import bernoulli_log_prob
 from keras_vae.likelihoods.base import Likelihood, event_noise
 from keras_vae.registry import register
 
@@ -35,8 +35,8 @@ class Bernoulli(Likelihood):
     def check(self, x):
         _check_unit_interval(self, x)
 
-    def log_prob(self, x, params, training=False):
-        return sum_event(bernoulli_log_prob(x, params), len(x.shape) - 1)
+    def element_log_prob(self, x, params, training=False):
+        return bernoulli_log_prob(x, params)
 
     def mean(self, params):
         return ops.sigmoid(params)
@@ -75,14 +75,14 @@ class ContinuousBernoulli(Likelihood):
     def check(self, x):
         _check_unit_interval(self, x)
 
-    def log_prob(self, x, params, training=False):
+    def element_log_prob(self, x, params, training=False):
         # C = l / tanh(l / 2) of the logit l.
         large, logits = self._away_from_zero(params)
         square = ops.square(ops.where(large, 0.0, params))
         series = square / 12.0 - 7.0 * ops.square(square) / 1440.0
         formula = ops.log(ops.abs(logits)) - ops.log(ops.tanh(0.5 * ops.abs(logits)))
         log_constant = ops.where(large, formula, math.log(2.0) + series)
-        return sum_event(bernoulli_log_prob(x, params) + log_constant, len(x.shape) - 1)
+        return bernoulli_log_prob(x, params) + log_constant
 
     def mean(self, params):
         large, logits = self._away_from_zero(params)

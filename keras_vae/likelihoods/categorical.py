@@ -4,8 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
-from keras_vae.distributions import sum_event
-from keras_vae.likelihoods.base import Likelihood, event_noise
+from keras_vae.likelihoods.base import Likelihood, event_noise, first_largest
 from keras_vae.likelihoods.bernoulli import logits_of_means
 from keras_vae.registry import register
 
@@ -62,20 +61,16 @@ class Categorical(Likelihood):
                 "Number the classes from 0, and give num_categories as many.",
             )
 
-    def log_prob(self, x, params, training=False):
+    def element_log_prob(self, x, params, training=False):
         logits = self._grouped(params)
         classes = x * (self.num_categories - 1) if self.ordinal else x
         chosen = ops.one_hot(ops.cast(ops.floor(classes + 0.5), "int32"), self.num_categories)
-        each = ops.sum(chosen * logits, axis=-1) - ops.logsumexp(logits, axis=-1)
-        return sum_event(each, len(x.shape) - 1)
+        return ops.sum(chosen * logits, axis=-1) - ops.logsumexp(logits, axis=-1)
 
     def mean(self, params):
         logits = self._grouped(params)
         if not self.ordinal:
-            # The first of the largest by comparisons: an argmax of Keras's does not export.
-            largest = logits >= ops.max(logits, axis=-1, keepdims=True)
-            classes = np.arange(self.num_categories, dtype="float32")
-            return ops.min(ops.where(largest, classes, float(self.num_categories)), axis=-1)
+            return first_largest(logits)
         values = np.linspace(0.0, 1.0, self.num_categories, dtype="float32")
         return ops.sum(ops.softmax(logits, axis=-1) * values, axis=-1)
 

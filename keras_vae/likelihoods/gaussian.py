@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae import checks, random
-from keras_vae.distributions import normal_log_prob, sum_event
+from keras_vae.distributions import normal_log_prob
 from keras_vae.likelihoods.base import Likelihood, event_noise
 from keras_vae.registry import register
 
@@ -60,11 +60,11 @@ class Gaussian(Likelihood):
                 name="steps", shape=(), initializer="zeros", trainable=False, aggregation="mean"
             )
 
-    def log_prob(self, x, params, training=False):
+    def element_log_prob(self, x, params, training=False):
         mean, log_var = self._mean_and_log_var(params)
         if training and self.scale == "optimal":
             log_var = self._fit(ops.square(x - mean))
-        return sum_event(normal_log_prob(x, mean, log_var), len(x.shape) - 1)
+        return normal_log_prob(x, mean, log_var)
 
     def mean(self, params):
         return self._mean_and_log_var(params)[0]

@@ -4,7 +4,6 @@ import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
-from keras_vae.distributions import sum_event
 from keras_vae.likelihoods.base import Likelihood, event_noise
 from keras_vae.likelihoods.bernoulli import logits_of_means
 from keras_vae.registry import register
@@ -64,7 +63,7 @@ class DiscretizedLogistic(Likelihood):
                 "pixels of another depth give `levels`, as many as there are.",
             )
 
-    def log_prob(self, x, params, training=False):
+    def element_log_prob(self, x, params, training=False):
         locations, log_scales, log_weights = self._mixture(params)
         x = x[..., None]
         half = 0.5 / (self.levels - 1)
@@ -78,7 +77,7 @@ class DiscretizedLogistic(Likelihood):
         inside = _log_sigmoid(upper) + _log_sigmoid(-lower) + log_width
         each = ops.where(x < half, _log_sigmoid(upper), inside)
         each = ops.where(x > 1.0 - half, _log_sigmoid(-lower), each)
-        return sum_event(ops.logsumexp(log_weights + each, axis=-1), len(x.shape) - 2)
+        return ops.logsumexp(log_weights + each, axis=-1)
 
     def mean(self, params):
         """Return the mean of the logistics, cut at 0 and 1.

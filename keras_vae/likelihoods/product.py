@@ -85,12 +85,10 @@ class Product(Likelihood):
         return np.concatenate([part.is_grey(columns) for part, columns in pairs], axis=-1)
 
     def log_prob(self, x, params, training=False):
-        return sum(
-            part.log_prob(columns, own, training)
-            for part, columns, own in zip(
-                self.likelihoods, self._columns(x), self._params(params), strict=True
-            )
-        )
+        return sum(self._each("log_prob", x, params, training))
+
+    def element_log_prob(self, x, params, training=False):
+        return ops.concatenate(self._each("element_log_prob", x, params, training), axis=-1)
 
     def mean(self, params):
         pairs = zip(self.likelihoods, self._params(params), strict=True)
@@ -109,6 +107,10 @@ class Product(Likelihood):
     def bias(self, mean):
         pairs = zip(self.likelihoods, self._columns(np.asarray(mean)), strict=True)
         return np.concatenate([part.bias(columns) for part, columns in pairs], axis=-1)
+
+    def _each(self, method, x, params, training):
+        groups = zip(self.likelihoods, self._columns(x), self._params(params), strict=True)
+        return [getattr(part, method)(columns, own, training) for part, columns, own in groups]
 
     @property
     def _param_sizes(self):

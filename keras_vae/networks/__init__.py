@@ -7,6 +7,7 @@ not probabilities). Any other Keras model with these shapes is as welcome.
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.mlp import mlp_decoder, mlp_encoder
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
+from keras_vae.networks.table import table_decoder, table_encoder
 
 __all__ = [
     "conv_decoder",
@@ -15,4 +16,6 @@ __all__ = [
     "mlp_encoder",
     "resnet_decoder",
     "resnet_encoder",
+    "table_decoder",
+    "table_encoder",
 ]

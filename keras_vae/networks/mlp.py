@@ -44,7 +44,7 @@ def mlp_encoder(
     initializers = parts.Initializers(seed)
     x = inputs = keras.Input(image_shape, name="image")
     x = layers.Flatten()(x)
-    x = _hidden(x, units, activation, gated, initializers)
+    x = hidden(x, units, activation, gated, initializers)
     outputs = parts.posterior_head(x, latent_dim, context_dim, initializers)
     return keras.Model(inputs, outputs, name="encoder")
 
@@ -83,7 +83,7 @@ def mlp_decoder(
     initializers = parts.Initializers(seed)
     shape = parts.params_shape(image_shape, params_per_channel)
     x = inputs = keras.Input((latent_dim,), name="z")
-    x = _hidden(x, units, activation, gated, initializers)
+    x = hidden(x, units, activation, gated, initializers)
     x = layers.Dense(
         math.prod(shape),
         kernel_initializer=initializers.next(),
@@ -92,8 +92,8 @@ def mlp_decoder(
     return keras.Model(inputs, layers.Reshape(shape)(x), name="decoder")
 
 
-def _hidden(x, units, activation, gated, initializers):
-    """Return the output of the hidden layers."""
+def hidden(x, units, activation, gated, initializers):
+    """Return x after dense layers of these widths; arguments as of `mlp_encoder`."""
     for width in parts.check_widths("units", units):
         dense = layers.Dense(
             width, None if gated else activation, kernel_initializer=initializers.next()

@@ -14,8 +14,8 @@ _MEAN_IMAGES = 10_000
 _CHECKED_IMAGES = 1000
 
 
-class ImageData:
-    """Datasets of images for training, validation and test; made by `keras_vae.data.load`.
+class LoadedData:
+    """Datasets for training, validation and test; made by `keras_vae.data.load`.
 
     Each new iterator over `train` is one epoch: the first epoch 0, the next epoch 1, and so on.
     `set_epoch(k)`, which `train.set_epoch` also calls, makes the next iterator epoch k, and
@@ -31,14 +31,15 @@ class ImageData:
         shuffle_seed: int >= 0.
 
     Attributes:
-        train, validation, test: `tf.data.Dataset` of float32 batches (B, H, W, C) in [0, 1], or
-            of (x, y) with y (B,) int32; None for a part that does not exist.
+        parts: dict from the names of the parts that there are to `pipeline.Rows` or the like.
+        train, validation, test: `tf.data.Dataset` of float32 batches (B, *event), or of (x, y)
+            with y (B,) int32; None for a part that does not exist.
         name: str.
         location: str, what `load` opens again from any folder; None for arrays.
-        image_shape: (H, W, C).
+        event_shape: tuple, the shape of one example.
         num_classes: int, or None if the source has no labels.
         class_names: list of str, or None if unknown.
-        num_train, num_validation, num_test: ints, images.
+        num_train, num_validation, num_test: ints, examples.
         num_skipped: int, unreadable images left out.
         batch_size, binarize, labels, shuffle_seed: as given.
         is_binary: bool, True if all pixels are 0 or 1. For streamed TensorFlow Datasets sets, whose
@@ -52,7 +53,8 @@ class ImageData:
         self.num_skipped = source.num_skipped
         self.batch_size, self.binarize, self.labels = batch_size, binarize, labels
         self.shuffle_seed = shuffle_seed
-        self.image_shape = tuple(int(n) for n in parts["train"].image_shape)
+        self.parts = parts
+        self.event_shape = tuple(int(n) for n in parts["train"].image_shape)
         self.num_train, self.num_validation, self.num_test = (
             len(parts[part]) if parts.get(part) is not None else 0
             for part in ("train", "validation", "test")
@@ -75,8 +77,8 @@ class ImageData:
 
     def __repr__(self):
         return (
-            f"<ImageData {self.name!r} image_shape={self.image_shape} train={self.num_train} "
-            f"validation={self.num_validation} test={self.num_test} "
+            f"<{type(self).__name__} {self.name!r} event_shape={self.event_shape} "
+            f"train={self.num_train} validation={self.num_validation} test={self.num_test} "
             f"batch_size={self.batch_size} binarize={self.binarize!r}>"
         )
 
@@ -110,24 +112,8 @@ class ImageData:
             self.set_epoch(*place)
 
     @functools.cached_property
-    def mean(self):
-        """Mean training image, NumPy float32 (H, W, C).
-
-        With `binarize="dynamic"` it is the mean of the probabilities. Sets that are not in memory
-        are represented by about 10,000 of their images.
-        """
-        total, images = np.zeros(self.image_shape, np.float64), 0
-        for stored in self._train_part.sample(_MEAN_IMAGES):
-            x = pixels.decode(stored, self._train_part.levels)
-            if self.binarize == "threshold":
-                x = x > 0.5
-            total += x.sum(axis=0, dtype=np.float64)
-            images += len(x)
-        return (total / images).astype(np.float32)
-
-    @functools.cached_property
     def checksum(self):
-        """CRC-32 of the training images: of all in memory, of about 1,000 of those that stream."""
+        """CRC-32 of the training data: of all in memory, of about 1,000 of what streams."""
         found = 0
         for stored in self._train_part.sample(_CHECKED_IMAGES):
             found = zlib.crc32(np.ascontiguousarray(stored).data, found)
@@ -207,3 +193,43 @@ class ImageData:
             labels=self.labels,
             draw_key=pipeline.key(self.shuffle_seed, f"binarize {name}"),
         )
+
+
+class ImageData(LoadedData):
+    """Datasets of images in [0, 1]; see `LoadedData`.
+
+    Attributes:
+        image_shape: (H, W, C).
+    """
+
+    @property
+    def image_shape(self):
+        return self.event_shape
+
+    @functools.cached_property
+    def mean(self):
+        """Mean training image, NumPy float32 (H, W, C).
+
+        With `binarize="dynamic"` it is the mean of the probabilities. Sets that are not in memory
+        are represented by about 10,000 of their images.
+        """
+        total, images = np.zeros(self.image_shape, np.float64), 0
+        for stored in self._train_part.sample(_MEAN_IMAGES):
+            x = pixels.decode(stored, self._train_part.levels)
+            if self.binarize == "threshold":
+                x = x > 0.5
+            total += x.sum(axis=0, dtype=np.float64)
+            images += len(x)
+        return (total / images).astype(np.float32)
+
+
+class TableData(LoadedData):
+    """Datasets of the rows of a table, as `likelihoods.Tabular` takes them; see `LoadedData`.
+
+    Attributes:
+        columns: tuple of `keras_vae.columns.Column`, learnt from the training rows.
+    """
+
+    def __init__(self, source, **options):
+        super().__init__(source, **options)
+        self.columns = source.columns

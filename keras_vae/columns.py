@@ -1,0 +1,162 @@
+"""What the columns of a table hold, as a model keeps it: kinds, categories and scales."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_vae.checks import choice, integer, message, number
+
+NUMERIC, CATEGORICAL = "numeric", "categorical"
+# float32 keeps 24 bits: where a column's spread is a smaller part of its values, it loses more
+# than a thousandth of it.
+_LEAST_SPREAD = 2.0**-14
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    A model takes a number as it is, a category as its place in `categories` or, where it is none
+    of them, as their number, and what is missing as NaN.
+
+    Args:
+        name: str.
+        kind: "numeric" or "categorical".
+        center, scale: floats, by which a number is standardised: (x - center) / scale.
+        categories: tuple of str, at least one.
+        count: int >= 1, the rows from which this was learnt.
+    """
+
+    name: str
+    kind: str = NUMERIC
+    center: float = 0.0
+    scale: float = 1.0
+    categories: tuple = ()
+    count: int = 1
+
+    def __post_init__(self):
+        choice("kind", self.kind, (NUMERIC, CATEGORICAL))
+        number("center", self.center)
+        number("scale", self.scale, above=0)
+        integer("count", self.count, 1)
+        object.__setattr__(self, "categories", tuple(map(str, self.categories)))
+        if self.is_categorical != bool(self.categories):
+            raise ValueError(
+                message(
+                    "A categorical column must have `categories`, and a numeric one none",
+                    f"{self.kind} column {self.name!r} with {len(self.categories)}",
+                )
+            )
+
+    @property
+    def is_categorical(self):
+        """Whether it holds categories."""
+        return self.kind == CATEGORICAL
+
+    def encode(self, values):
+        """Return values as a model takes them.
+
+        Args:
+            values: array `(N,)`, of floats with NaN for what is missing, or of objects, str or
+                None.
+
+        Output shape:
+            `(N,)`, float32.
+        """
+        if not self.is_categorical:
+            return np.asarray(values, "float32")
+        places = {category: place for place, category in enumerate(self.categories)}
+        unseen = len(self.categories)
+        codes = (np.nan if value is None else places.get(value, unseen) for value in values)
+        return np.fromiter(codes, "float32", len(values))
+
+    def decode(self, values):
+        """Return what `encode` was given: floats, or a list of str, None and "?" for the unseen."""
+        if not self.is_categorical:
+            return np.asarray(values, "float64")
+        names = (*self.categories, "?")
+        return [None if np.isnan(value) else names[int(value)] for value in values]
+
+
+def numeric(name, values):
+    """Return the numeric column that some values tell, an array `(N,)` with NaN for the missing.
+
+    Raises:
+        ValueError: if no value is there, or one is infinite.
+    """
+    there = values[~np.isnan(values)]
+    _check_any(name, there, len(values))
+    if not np.isfinite(there).all() or np.abs(there).max() > 1e30:
+        raise ValueError(
+            message(
+                f"Column {name!r} must hold numbers below 1e30",
+                f"{there[np.argmax(np.abs(there))]}",
+                "Repair these rows, or leave the column out with drop_columns (--drop).",
+            )
+        )
+    center, spread = float(there.mean()), float(there.std())
+    if 0 < spread < _LEAST_SPREAD * np.abs(there).max():
+        raise ValueError(
+            message(
+                f"Column {name!r} must spread by more than 1/16,384 of its values, which are "
+                "computed with in 32 bits",
+                f"values near {center:g}, of standard deviation {spread:g}",
+                "Subtract a constant from it, such as its least value.",
+            )
+        )
+    return Column(name, NUMERIC, center, spread or 1.0, count=len(values))
+
+
+def categorical(name, values, most):
+    """Return the categorical column that some values tell, an array `(N,)` of str and None.
+
+    Raises:
+        ValueError: if no value is there, or more than `most` different ones.
+    """
+    there = [value for value in values if value is not None]
+    _check_any(name, there, len(values))
+    categories = sorted(set(there))
+    if len(categories) > most:
+        raise ValueError(
+            message(
+                f"Column {name!r} of texts must have at most {most} different ones",
+                f"{len(categories)}, such as {categories[0]!r}",
+                "Leave it out with drop_columns (--drop), or as what names the rows, with "
+                "id_column (--id-column).",
+            )
+        )
+    return Column(name, CATEGORICAL, categories=categories, count=len(values))
+
+
+def as_columns(value):
+    """Return a tuple of `Column`s of what may be their configs.
+
+    Raises:
+        ValueError: if there is none, or one is something else.
+    """
+    value = tuple(Column(**one) if isinstance(one, dict) else one for one in value or ())
+    if not value or not all(isinstance(one, Column) for one in value):
+        raise ValueError(
+            message(
+                "`columns` must be a list of keras_vae.columns.Column",
+                f"{value!r}",
+                'Take those of keras_vae.data.load("table.csv").columns.',
+            )
+        )
+    return value
+
+
+def config(columns):
+    """Return columns as a list of dicts, which JSON can hold."""
+    return [{**dataclasses.asdict(one), "categories": list(one.categories)} for one in columns]
+
+
+def _check_any(name, there, count):
+    if not len(there):
+        raise ValueError(
+            message(
+                f"Column {name!r} must hold at least one value",
+                f"none in {count} rows",
+                "Leave it out with drop_columns (--drop).",
+            )
+        )
