@@ -3,6 +3,8 @@
 Importing the package registers its classes, so that `keras.models.load_model` finds them.
 """
 
+import importlib
+
 import keras
 
 if keras.backend.backend() != "tensorflow":
@@ -38,6 +40,7 @@ from keras_vae import (
     schedules,
     shards,
     strategies,
+    uses,
 )
 from keras_vae.layers import Sampling
 from keras_vae.model import VAE
@@ -46,12 +49,14 @@ __all__ = [
     "VAE",
     "Sampling",
     "annealing",
+    "anomaly",
     "bounds",
     "callbacks",
     "columns",
     "data",
     "diagnosis",
     "distributions",
+    "estimators",
     "evaluation",
     "fitting",
     "flows",
@@ -71,4 +76,14 @@ __all__ = [
     "schedules",
     "shards",
     "strategies",
+    "uses",
 ]
+
+_LAZY = ("anomaly", "estimators")
+
+
+def __getattr__(name):
+    # They bring scikit-learn, which takes as long to import as all else here.
+    if name in _LAZY:
+        return importlib.import_module(f"keras_vae.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

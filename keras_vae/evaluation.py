@@ -62,7 +62,7 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         raise ValueError(
             message("`dataset` must end", "an endless one", "Write dataset.take(100).")
         )
-    for x in bar(_batches(dataset), progress, "Evaluating", "batch", number_of_batches):
+    for x in bar(batches(dataset), progress, "Evaluating", "batch", number_of_batches):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
         posterior = vae.encode(x)
@@ -142,7 +142,7 @@ def first_examples(dataset, count, least=1):
         ValueError: if there are fewer than `least`.
     """
     found = []
-    for x in _batches(dataset):
+    for x in batches(dataset):
         found.append(x)
         if sum(map(len, found)) >= count:
             break
@@ -205,7 +205,8 @@ def _standard_error(values):
     return values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def _batches(dataset):
+def batches(dataset):
+    """Yield the x of each batch of a data set, or of an array, as float32 arrays."""
     if hasattr(dataset, "shape"):
         dataset = [dataset[start : start + _BATCH] for start in range(0, len(dataset), _BATCH)]
     for batch in dataset:

@@ -45,6 +45,7 @@ FILES = {
     HISTORY_PICTURE,
     CARD,
     TRAINING,
+    "detectors",
     "export",
 }
 

@@ -1,14 +1,12 @@
-"""The commands that draw: generate, reconstruct, interpolate."""
+"""The commands that draw: generate, reconstruct."""
 
 import os
 import pathlib
-import zlib
 
 import click
 
 from keras_vae_cli import output
 
-_OUT_PNG = "PNG file to write."
 _PAIRS = 10
 # More than this is no picture to look at, and no array to hold at once.
 _MOST_IN_A_GRID = 10_000
@@ -79,13 +77,14 @@ def reconstruct(run, files, out, quiet):
         output.check_out(out, (".png",))
     output.import_keras_vae()
     from keras_vae import data, plotting, runs
+    from keras_vae.files import fingerprint
 
     opened = runs.load(run)
     vae = opened.vae
     files = data.image_paths(files)
     next_command = ("keras-vae", "generate", run, *_NEXT)
     if is_folder:
-        source = {"reconstruct": opened.checksum, "files": _checksum(files)}
+        source = {"reconstruct": opened.checksum, "files": fingerprint(files)}
 
         def make(start, stop):
             images = opened.read_images(files[start:stop])
@@ -98,51 +97,6 @@ def reconstruct(run, files, out, quiet):
     images = opened.read_images(files)
     plotting.save_pairs(images, vae.reconstruct(images), out, columns=_PAIRS)
     output.success(out, output.size(out), output.count(images), next_command=next_command)
-
-
-@click.command(short_help="Morph between two images.")
-@output.run_argument
-@click.argument("ends", nargs=-1, type=click.Path())
-@click.option(
-    "--test-images",
-    type=(int, int),
-    default=(0, 1),
-    show_default=True,
-    help="Without files: the places of two test images.",
-)
-@click.option("--steps", type=int, default=10, show_default=True, help="Images in the row.")
-@click.option("--out", default="interpolation.png", show_default=True, help=_OUT_PNG)
-def interpolate(run, ends, test_images, steps, out):
-    """Morph between two images, A.png and B.png, or between two test images, with RUN."""
-    if len(ends) not in (0, 2):
-        raise click.UsageError(
-            f"Give two image files, or none for two test images. Received: {len(ends)}."
-        )
-    output.check_out(out, (".png",))
-    output.import_keras_vae()
-    from keras_vae import latent, plotting, runs
-
-    opened = runs.load(run)
-    images = opened.read_images(ends) if ends else opened.test_images(test_images)
-    z_start, z_end = opened.vae.embed(images)
-    morphs = opened.vae.decode(latent.interpolate(z_start, z_end, steps))
-    plotting.save_grid(morphs, out, columns=steps)
-    output.success(
-        out,
-        output.size(out),
-        f"{steps} images",
-        next_command=("keras-vae", "generate", run, *_NEXT),
-    )
-
-
-def _checksum(files):
-    """Return a number that changes with the names of files, their sizes and times."""
-    found = 0
-    for file in files:
-        state = os.stat(file)
-        text = f"{os.path.abspath(file)} {state.st_size} {state.st_mtime_ns}"
-        found = zlib.crc32(text.encode(), found)
-    return found
 
 
 def _check_size(out, count, row_bytes):
@@ -164,8 +118,7 @@ def _write_shards(out, source, count, vae, make, quiet, next_command):
     try:
         done, kept = writer.write(make, progress=not quiet)
     except KeyboardInterrupt:
-        click.echo("Interrupted: the same command goes on with the shards that are missing.")
-        raise click.exceptions.Exit(130) from None
+        output.say_interrupted()
     facts = [f"{output.count(range(count))} in {done + kept} shard{'s' * (done + kept > 1)}"]
     if kept:
         facts.append(f"{kept} of them were there")
@@ -173,4 +126,4 @@ def _write_shards(out, source, count, vae, make, quiet, next_command):
     output.success(path, output.size(writer.path), *facts, next_command=next_command)
 
 
-COMMANDS = (generate, reconstruct, interpolate)
+COMMANDS = (generate, reconstruct)

@@ -73,6 +73,21 @@ def say_next(*words):
     click.echo(f"Next: {command(*words)}")
 
 
+def say_interrupted():
+    """Say after Ctrl-C how work in shards goes on, and end the command."""
+    click.echo("Interrupted: the same command goes on with the shards that are missing.")
+    raise click.exceptions.Exit(130) from None
+
+
+def check_images(run):
+    """Refuse a run of something else than images."""
+    if len(run.vae.event_shape) != 3:
+        raise ValueError(
+            f"This command draws images. Received: {shorten(run.path)}, a model of a table. Use "
+            "keras-vae embed, score, detect, generate, reconstruct or scatter."
+        )
+
+
 def command(*words):
     """Return a command so that it can be pasted into a shell."""
     return shlex.join(map(str, words))

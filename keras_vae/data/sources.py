@@ -45,18 +45,21 @@ class Source:
 
 @dataclasses.dataclass
 class Options:
-    """The checked arguments of `load` that say how a source is opened."""
+    """The checked arguments of `load` that say how a source is opened.
 
-    image_size: tuple | None
-    color_mode: str | None
-    value_range: tuple | None
-    validation_fraction: float
-    test_fraction: float
-    cache: object
-    skip_bad: bool
-    data_dir: str | None
-    progress: bool
-    table: TableOptions
+    A fraction of None takes the parts as the source has them.
+    """
+
+    image_size: tuple | None = None
+    color_mode: str | None = None
+    value_range: tuple | None = None
+    validation_fraction: float | None = None
+    test_fraction: float | None = None
+    cache: object = "auto"
+    skip_bad: bool = False
+    data_dir: str | None = None
+    progress: bool = False
+    table: TableOptions = dataclasses.field(default_factory=TableOptions)
 
     def in_memory(self, nbytes):
         """Return whether images that take `nbytes` are kept in memory."""
@@ -214,7 +217,7 @@ def _divide(indices, options):
         options: `Options`.
     """
     parts = {part: (part, rows) for part, rows in indices.items()}
-    if not options.validation_fraction:
+    if options.validation_fraction == 0:
         parts.pop("validation", None)
     for part, fraction in (
         ("test", options.test_fraction),

@@ -78,7 +78,7 @@ def _spans(builder, name, validation_fraction, test_fraction):
     spans = {
         part: (part, 0, available[part]) for part in ("validation", "test") if available.get(part)
     }
-    if not validation_fraction:
+    if validation_fraction == 0:
         spans.pop("validation", None)
     stop = available["train"]
     for part, fraction in (("test", test_fraction), ("validation", validation_fraction)):

@@ -1,0 +1,301 @@
+"""The detector: a score, what normal examples taught it, and a threshold."""
+
+import json
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from keras_vae import evaluation, tabular
+from keras_vae.anomaly import maps, scores, thresholds
+from keras_vae.anomaly.view import View
+from keras_vae.checks import file_format, message
+from keras_vae.files import write_arrays
+from keras_vae.progress import bar
+
+FORMAT, FORMAT_VERSION = "keras_vae detector", 1
+# Of the rows, where a false-alarm rate is asked for and none are given to calibrate with.
+_CALIBRATION_SHARE = 0.25
+_ROWS = 64
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):
+    """Tell what is unlike the normal examples that it was fitted to, as scikit-learn's detectors.
+
+    With a trained VAE, `fit` learns what is normal and where the threshold lies. Without one it
+    trains one of its own on the rows of a table of numbers, where NaN is a missing value.
+
+    Args:
+        vae: trained `VAE`, or None to train one for `(N, columns)`.
+        criterion: "combined", "negative_elbo", "importance_weighted", "reconstruction_error",
+            "typicality", "complexity", "latent_neighbors" or "row_neighbors"; see
+            `keras_vae.anomaly.scores`.
+        contamination: float in (0, 0.5], the share of the examples given to `fit` that fall below
+            the threshold, unless a false-alarm rate is asked for.
+        false_alarm_rate: None, or float in (0, 1): the threshold keeps the probability of a false
+            alarm for a new normal example at most there; see `thresholds.conformal`. `fit` sets
+            examples apart for it, a quarter, unless it is given some.
+        latent_dim: int >= 1, of a VAE of its own.
+        epochs: None or int >= 1, of its training; None for about 2,000 steps.
+        random_state: None, int or `numpy.random.RandomState`, of its training and of what is set
+            apart.
+
+    Input shape:
+        `(N, *event)` or, of each example in a row, `(N, prod(event))`; batches of x also.
+
+    Attributes:
+        vae_: the `VAE`.
+        score_: the fitted score.
+        threshold_: float; examples whose `score_samples` is below it are anomalies.
+        offset_: the same, by scikit-learn's name.
+        calibration_scores_: array, sorted, the scores of the calibration examples, or None.
+        usual_: array `(*event)`, the mean surprise of each element in normal examples, in nats.
+        n_features_in_: int.
+
+    Example:
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> normal = rng.normal(size=(300, 1)) * np.ones(3) + rng.normal(size=(300, 3)) / 10
+    >>> detector = AnomalyDetector(false_alarm_rate=0.05, random_state=0).fit(normal)
+    >>> detector.predict([[1.0, 1.0, 1.0], [2.0, -2.0, 2.0]]).tolist()
+    [1, -1]
+    """
+
+    def __init__(
+        self,
+        vae=None,
+        criterion="combined",
+        contamination=0.05,
+        false_alarm_rate=None,
+        latent_dim=4,
+        epochs=None,
+        random_state=None,
+    ):
+        self.vae = vae
+        self.criterion = criterion
+        self.contamination = contamination
+        self.false_alarm_rate = false_alarm_rate
+        self.latent_dim = latent_dim
+        self.epochs = epochs
+        self.random_state = random_state
+
+    def fit(self, X, y=None, calibration=None, progress=False):
+        """Learn what is normal, and the threshold.
+
+        Args:
+            X: normal examples, as of "Input shape".
+            y: ignored.
+            calibration: other normal examples, which neither this nor the VAE has learnt from, for
+                the false-alarm rate.
+            progress: bool, whether to show a bar.
+
+        Raises:
+            ValueError: if an argument is out of its range, or the examples do not fit the model.
+        """
+        thresholds.quantile([0.0], self.contamination)
+        score = scores.get(self.criterion)
+        X = self._examples(X, first=True)
+        if self.false_alarm_rate is not None and calibration is None:
+            X, calibration = self._set_apart(X)
+        self.vae_ = self.vae
+        if self.vae is None:
+            random = check_random_state(self.random_state)
+            self.vae_ = tabular.train(X, self.latent_dim, self.epochs, random.randint(2**31 - 1))
+        self.score_ = score
+        measured, usual = self._measure(X, progress, explain=True)
+        self.score_.fit(measured)
+        self.usual_ = usual
+        self.calibration_scores_ = None
+        fitted = -self.score_.score(measured)
+        self._threshold = float(thresholds.quantile(fitted, self.contamination))
+        if calibration is not None:
+            self.calibrate(calibration, self.false_alarm_rate, progress)
+        return self
+
+    def calibrate(self, X, false_alarm_rate=None, progress=False):
+        """Take normal examples not learnt from for p-values, and set the threshold by them.
+
+        Args:
+            X: normal examples that neither the VAE nor `fit` has seen.
+            false_alarm_rate: float in (0, 1), or None to leave the threshold where it is.
+            progress: bool, whether to show a bar.
+
+        Raises:
+            ValueError: if there are too few examples for the rate.
+        """
+        calibration = np.sort(self.score_samples(X, progress))
+        if false_alarm_rate is not None:
+            self._threshold = float(thresholds.conformal(calibration, false_alarm_rate))
+        self.calibration_scores_ = calibration
+        return self
+
+    def score_samples(self, X, progress=False):
+        """Return the opposite of the score, `(N,)`: lower is more abnormal."""
+        self._check_fitted()
+        return -self.score_.score(self._measure(self._examples(X), progress)[0])
+
+    def decision_function(self, X):
+        """Return how far `score_samples` lies above the threshold; anomalies are negative."""
+        return self.score_samples(X) - self.threshold_
+
+    def predict(self, X):
+        """Return -1 for anomalies and 1 for others, `(N,)`."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X):
+        """Return how often a normal example is as abnormal, `(N,)`; see `thresholds.p_values`.
+
+        Raises:
+            ValueError: if the detector was not calibrated.
+        """
+        return thresholds.p_values(self.score_samples(X), self._calibrated())
+
+    def explain(self, X):
+        """Return where the examples are abnormal: nats of each pixel or column above the usual.
+
+        The surprise -log p(x_i|z) at the centre of q(z|x), less its mean over normal examples, and
+        none where it is less. What is missing has none.
+
+        Output shape:
+            `(N, *event)`, a NumPy array of float32.
+        """
+        self._check_fitted()
+        X = np.concatenate(list(evaluation.batches(self._examples(X))))
+        return np.maximum(maps.surprise(self.vae_, X) - self.usual_, 0.0)
+
+    def save(self, path):
+        """Write what was learnt, but for the VAE, to a .npz file; `load` reads it."""
+        self._check_fitted()
+        about = {"format": FORMAT, "format_version": FORMAT_VERSION, "criterion": self.criterion}
+        about |= {name: getattr(self, name) for name in ("contamination", "false_alarm_rate")}
+        about |= {"threshold": float(self.threshold_), "n_features": self.n_features_in_}
+        arrays = {f"score_{name}": value for name, value in self.score_.state().items()}
+        if self.calibration_scores_ is not None:
+            arrays["calibration"] = self.calibration_scores_
+        write_arrays(path, {"about": np.array(json.dumps(about)), "usual": self.usual_, **arrays})
+
+    @property
+    def offset_(self):
+        return self.threshold_
+
+    @property
+    def threshold_(self):
+        self._check_fitted()
+        return self._threshold
+
+    def _check_fitted(self):
+        try:
+            check_is_fitted(self, "score_")
+        except NotFittedError:
+            raise NotFittedError(
+                message(
+                    "The detector must be fitted first",
+                    "one that was not",
+                    "Call fit(normal_examples).",
+                )
+            ) from None
+
+    def _calibrated(self):
+        self._check_fitted()
+        if self.calibration_scores_ is None:
+            raise ValueError(
+                message(
+                    "The detector must be calibrated for p-values",
+                    "one whose threshold is a quantile",
+                    "Call calibrate(normal_examples), or set false_alarm_rate before fit.",
+                )
+            )
+        return self.calibration_scores_
+
+    def _examples(self, X, first=False):
+        """Return X as the model takes it: an array, or batches as they are."""
+        if self.vae is None:
+            return tabular.rows(self, X, reset=first)
+        if not hasattr(X, "__array__") and not isinstance(X, (list, tuple)):
+            if first:
+                self.n_features_in_ = int(np.prod(self.vae.event_shape))
+            return X
+        X = np.asarray(X)
+        features = int(np.prod(self.vae.event_shape))
+        if X.ndim == 2 and X.shape[1] == features:
+            X = X.reshape(-1, *self.vae.event_shape)
+        if first:
+            self.n_features_in_ = features
+        return X
+
+    def _set_apart(self, X):
+        if not hasattr(X, "shape"):
+            raise ValueError(
+                message(
+                    "`calibration` must be given where the examples come in batches",
+                    "none",
+                    "Give other normal examples: fit(train, calibration=validation).",
+                )
+            )
+        order = check_random_state(self.random_state).permutation(len(X))
+        count = round(_CALIBRATION_SHARE * len(X))
+        return X[np.sort(order[count:])], X[np.sort(order[:count])]
+
+    def _measure(self, X, progress, explain=False):
+        """Return what the score is made of for all examples, and their mean surprise."""
+        found, usual, count = [], 0.0, 0
+        batches = bar(evaluation.batches(X), progress, "Scoring", "batch")
+        for x in batches:
+            found.append(self._measure_batch(x))
+            if explain:
+                usual = usual + maps.surprise(self.vae_, x).sum(axis=0, dtype="float64")
+                count += len(x)
+        if not found:
+            raise ValueError(message("There must be at least one example", "none"))
+        usual = (usual / count).astype("float32") if explain else None
+        return np.concatenate(found), usual
+
+    def _measure_batch(self, x):
+        if self.vae is not None:
+            return self.score_.measure(View(self.vae_, x))
+        # Always of as many rows, since the last bits of a matrix product depend on their number.
+        found = []
+        for start in range(0, len(x), _ROWS):
+            rows = x[start : start + _ROWS]
+            filled = np.concatenate([rows, np.repeat(rows[:1], _ROWS - len(rows), axis=0)])
+            found.append(self.score_.measure(View(self.vae_, filled))[: len(rows)])
+        return np.concatenate(found)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def load(path, vae):
+    """Return the fitted `AnomalyDetector` of a file that `AnomalyDetector.save` wrote.
+
+    Args:
+        path: str or `pathlib.Path`.
+        vae: the `VAE` that it was fitted with.
+
+    Raises:
+        ValueError: if the file is none, or damaged.
+    """
+    fix = "Fit the detector again."
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+    except (ValueError, KeyError, EOFError) as error:
+        raise ValueError(
+            message(f"{path} must be a detector that was saved", f"{error}", fix)
+        ) from error
+    file_format(path, about, FORMAT, FORMAT_VERSION, fix)
+    settings = {name: about[name] for name in ("criterion", "contamination", "false_alarm_rate")}
+    detector = AnomalyDetector(vae, **settings)
+    detector.vae_, detector.score_ = vae, scores.get(about["criterion"])
+    state = {name.removeprefix("score_"): a for name, a in arrays.items() if "score_" in name}
+    detector.score_.restore(state)
+    detector.usual_, detector.n_features_in_ = arrays["usual"], about["n_features"]
+    detector.calibration_scores_ = arrays.get("calibration")
+    detector._threshold = about["threshold"]
+    return detector

@@ -1,0 +1,268 @@
+"""How abnormal an example is: what is measured of it, and what was learnt from normal ones."""
+
+import abc
+
+import numpy as np
+
+from keras_vae.checks import choice, message
+
+_DRAWS, _MANY_DRAWS = 16, 100
+_NEIGHBORS, _REFERENCES = 5, 20_000
+# The standard normal distribution has this share of its probability below one standard deviation.
+_ONE_DEVIATION = 0.8413
+
+
+class Score(abc.ABC):
+    """Base class of the scores; more is more abnormal.
+
+    Attributes:
+        in_graph: bool, whether it can be computed from what an exported `score` gives.
+    """
+
+    in_graph = False
+
+    @abc.abstractmethod
+    def measure(self, view):
+        """Return what the score is made of, `(B, W)` float64, for a `View` of B examples."""
+
+    def fit(self, measured):
+        """Learn from what was measured of normal examples, `(N, W)`; by default nothing."""
+        del measured
+
+    @abc.abstractmethod
+    def score(self, measured):
+        """Return the scores `(N,)` of what was measured, `(N, W)`."""
+
+    def score_fitted(self, measured):
+        """Return the scores of the examples that `fit` was given, as if they were others."""
+        return self.score(measured)
+
+    def from_graph(self, outputs):
+        """Return the score of the outputs of an exported `score`, a dict of tensors `(B,)`."""
+        raise ValueError(
+            message(
+                "The score of an exported detector must be one that the graph can compute, "
+                + " or ".join(repr(name) for name, kind in SCORES.items() if kind.in_graph),
+                repr(name_of(self)),
+                "Export a detector with such a score, or call this one from Python.",
+            )
+        )
+
+    def state(self):
+        """Return what was learnt, a dict of arrays."""
+        return {}
+
+    def restore(self, state):
+        """Take over what `state` gave."""
+        del state
+
+
+class _OneNumber(Score):
+    """A score that is measured as it is."""
+
+    def score(self, measured):
+        return measured[:, 0]
+
+
+class NegativeElbo(_OneNumber):
+    """-ELBO in nats, from 16 draws of z (Kingma & Welling 2014, eq. 3).
+
+    What a likelihood misses: simple examples are likely without being normal (Nalisnick et al.
+    2019, https://arxiv.org/abs/1810.09136).
+    """
+
+    in_graph = True
+
+    def measure(self, view):
+        found = view.bounds(_DRAWS)
+        return (found.kl - found.log_px)[:, None]
+
+    def from_graph(self, outputs):
+        return outputs["negative_elbo"]
+
+
+class ImportanceWeighted(_OneNumber):
+    """-log p(x) in nats, importance-weighted, from 100 draws (Burda et al. 2016, eq. 8)."""
+
+    def measure(self, view):
+        return -view.bounds(_MANY_DRAWS).log_prob[:, None]
+
+
+class ReconstructionError(_OneNumber):
+    """-E[log p(x|z)] over q(z|x) in nats, from 16 draws (An & Cho 2015, algorithm 4)."""
+
+    in_graph = True
+
+    def measure(self, view):
+        return -view.bounds(_DRAWS).log_px[:, None]
+
+    def from_graph(self, outputs):
+        return outputs["reconstruction_loss"]
+
+
+class Typicality(NegativeElbo):
+    """How far the -ELBO lies from its mean over normal examples, on either side, in nats.
+
+    The test of the typical set for one example (Nalisnick et al. 2019, eq. 3,
+    https://arxiv.org/abs/1906.02994).
+    """
+
+    center = None
+
+    def fit(self, measured):
+        self.center = float(measured.mean())
+
+    def score(self, measured):
+        return np.abs(measured[:, 0] - self.center)
+
+    def from_graph(self, outputs):
+        return abs(outputs["negative_elbo"] - self.center)
+
+    def state(self):
+        return {"center": np.array(self.center)}
+
+    def restore(self, state):
+        self.center = float(state["center"])
+
+
+class Complexity(_OneNumber):
+    """-ELBO less the length of the image's code as a PNG file, in nats.
+
+    What a general compressor needs many bits for is allowed a low likelihood, and a simple image is
+    not (Serra et al. 2020, eq. 1, https://arxiv.org/abs/1909.11480).
+    """
+
+    def measure(self, view):
+        return NegativeElbo().measure(view) - view.code_length[:, None]
+
+
+class _Neighbors(Score):
+    """The mean distance from the 5 nearest among up to 20,000 normal examples."""
+
+    _metric = None
+    _neighbors = None
+
+    def fit(self, measured):
+        rows = np.arange(len(measured))
+        if len(rows) > _REFERENCES:
+            rows = np.sort(np.random.default_rng(0).permutation(len(rows))[:_REFERENCES])
+        self._index(measured[rows].astype("float32"))
+
+    def _index(self, references):
+        from sklearn.neighbors import NearestNeighbors
+
+        self.references = references
+        self._neighbors = NearestNeighbors(metric=self._metric, algorithm="brute").fit(references)
+
+    def score(self, measured):
+        return self._distances(measured, 0)
+
+    def score_fitted(self, measured):
+        # An example's nearest neighbour is itself, where it is among the references.
+        return self._distances(measured, 1)
+
+    def _distances(self, z, skipped):
+        count = len(self.references)
+        wanted = min(_NEIGHBORS + skipped, count)
+        distances = self._neighbors.kneighbors(z.astype("float32"), wanted)[0]
+        return distances[:, min(skipped, wanted - 1) :].mean(axis=1, dtype="float64")
+
+    def state(self):
+        return {"references": self.references}
+
+    def restore(self, state):
+        self._index(state["references"])
+
+
+class LatentNeighbors(_Neighbors):
+    """The mean cosine distance of z from its 5 nearest among up to 20,000 normal examples."""
+
+    _metric = "cosine"
+
+    def measure(self, view):
+        return view.z.astype("float64")
+
+
+class RowNeighbors(_Neighbors):
+    """The mean distance of a row from its 5 nearest, in the features that the model sees."""
+
+    _metric = "euclidean"
+
+    def measure(self, view):
+        return view.features.astype("float64")
+
+
+class Combined(Score):
+    """What is unlikely and, twice, what is unlike: two scores in units of their own spread.
+
+    Of images `Complexity` and twice `LatentNeighbors`, of other examples `NegativeElbo` and twice
+    `RowNeighbors`. A score is counted from its median over normal examples, in units of the
+    distance from there to the quantile one standard deviation above. The parts and their weights
+    are those that found held-out classes of training images best: docs/uses.md has the numbers.
+    """
+
+    _WEIGHTS = np.array([1.0, 2.0])
+
+    _parts = None
+
+    def measure(self, view):
+        self._parts = self._parts or self._parts_for(len(view.vae.event_shape) == 3)
+        return np.concatenate([part.measure(view) for part in self._parts], axis=1)
+
+    def fit(self, measured):
+        self.centers, self.spreads = np.zeros(2), np.ones(2)
+        for index, (part, own) in enumerate(self._split(measured)):
+            part.fit(own)
+            values = part.score_fitted(own)
+            self.centers[index] = np.median(values)
+            spread = np.quantile(values, _ONE_DEVIATION) - self.centers[index]
+            self.spreads[index] = spread if spread > 0 else 1.0
+
+    def score(self, measured):
+        return self._sum(measured, "score")
+
+    def score_fitted(self, measured):
+        return self._sum(measured, "score_fitted")
+
+    def _sum(self, measured, method):
+        values = [getattr(part, method)(own) for part, own in self._split(measured)]
+        return ((np.stack(values, axis=1) - self.centers) / self.spreads) @ self._WEIGHTS
+
+    def _split(self, measured):
+        return zip(self._parts, (measured[:, :1], measured[:, 1:]), strict=True)
+
+    @staticmethod
+    def _parts_for(images):
+        return (Complexity(), LatentNeighbors()) if images else (NegativeElbo(), RowNeighbors())
+
+    def state(self):
+        own = {"centers": self.centers, "spreads": self.spreads}
+        first, neighbors = self._parts
+        return {**own, **neighbors.state(), "images": np.array(isinstance(first, Complexity))}
+
+    def restore(self, state):
+        self._parts = self._parts_for(bool(state["images"]))
+        self._parts[1].restore(state)
+        self.centers, self.spreads = state["centers"], state["spreads"]
+
+
+SCORES = {
+    "combined": Combined,
+    "negative_elbo": NegativeElbo,
+    "importance_weighted": ImportanceWeighted,
+    "reconstruction_error": ReconstructionError,
+    "typicality": Typicality,
+    "complexity": Complexity,
+    "latent_neighbors": LatentNeighbors,
+    "row_neighbors": RowNeighbors,
+}
+
+
+def get(name):
+    """Return a new score of that name, not fitted."""
+    return SCORES[choice("criterion", name, SCORES)]()
+
+
+def name_of(score):
+    """Return the name by which `get` gives such a score."""
+    return next(name for name, kind in SCORES.items() if kind is type(score))

@@ -1,0 +1,155 @@
+"""The commands that work through inputs of any size: embed, score, detect."""
+
+import functools
+
+import click
+
+from keras_vae_cli import output
+
+_OUT = "File to write: .csv, .parquet or .npz; a name without a suffix for a folder of shards."
+_OPTIONS = (
+    output.run_argument,
+    click.argument("source", metavar="INPUT"),
+    click.option("--out", required=True, type=click.Path(), help=_OUT),
+    click.option(
+        "--part",
+        type=click.Choice(["train", "validation", "test"]),
+        help="Only this part of an INPUT that has parts, such as mnist.",
+    ),
+    click.option(
+        "--resize", is_flag=True, help="Convert images of another size or number of channels."
+    ),
+    click.option(
+        "--value-range", type=(float, float), help="Lowest and highest value of array files."
+    ),
+    click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read."),
+    click.option("--id-column", help="Column of a table that names its rows."),
+    click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets are."),
+    output.quiet_option,
+)
+
+
+def _over_inputs(command):
+    """Add the argument INPUT and the options that say how it is read."""
+
+    @functools.wraps(command)
+    def with_checks(run, source, out, quiet, **options):
+        names = ("part", "resize", "value_range", "skip_bad", "id_column", "data_dir")
+        reading = {name: options.pop(name) for name in names}
+        output.import_keras_vae()
+        from keras_vae import runs
+
+        opened = runs.load(run)
+        given = {name: value for name, value in reading.items() if value}
+        return command(opened, source, out, progress=not quiet, reading=given, **options)
+
+    for option in reversed(_OPTIONS):
+        with_checks = option(with_checks)
+    return with_checks
+
+
+@click.command(short_help="Write the z of images or rows.")
+@_over_inputs
+def embed(run, source, out, progress, reading):
+    """Write the z of each example of INPUT, the centre of q(z|x) of RUN, with labels and ids.
+
+    INPUT is what `keras-vae train` takes as SOURCE, an image file, or "train", "validation" or
+    "test" for that part of the run's own data.
+    """
+    from keras_vae import uses
+
+    written = _finish(lambda: uses.embed(run, source, out, progress, **reading))
+    _report(written, ("keras-vae", "score", output.shorten(run.path), source, "--out", "score.csv"))
+
+
+@click.command(short_help="Write how likely images or rows are.")
+@click.option(
+    "--num-samples",
+    type=click.IntRange(min=2),
+    default=100,
+    show_default=True,
+    help="Draws of z for each example.",
+)
+@output.seed_option
+@_over_inputs
+def score(run, source, out, progress, reading, num_samples, seed):
+    """Write log p(x) of each example of INPUT under RUN, in nats, with its standard error.
+
+    Beside it the bits for each pixel where pixels are discrete, and the share of the training data
+    that is less likely. INPUT is as for `keras-vae embed`.
+    """
+    from keras_vae import uses
+
+    written = _finish(lambda: uses.score(run, source, out, num_samples, seed, progress, **reading))
+    click.echo(f"The mean log p(x) is {written.facts['log_prob']:.2f} nats.")
+    _report(
+        written, ("keras-vae", "detect", output.shorten(run.path), source, "--out", "found.csv")
+    )
+
+
+@click.command(short_help="Find anomalies among images or rows.")
+@click.option(
+    "--false-alarm-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="The share of normal examples that may be called anomalies.",
+)
+@click.option(
+    "--criterion",
+    default="combined",
+    show_default=True,
+    help="combined, negative_elbo, importance_weighted, reconstruction_error, typicality, "
+    "complexity, latent_neighbors or row_neighbors.",
+)
+@click.option(
+    "--maps",
+    "num_maps",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Most abnormal images to draw, each above a map of where, beside --out.",
+)
+@_over_inputs
+def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num_maps):
+    """Write which examples of INPUT are unlike the training data of RUN.
+
+    The threshold is calibrated with the run's validation data, so that normal examples are called
+    anomalies no more often than asked for. INPUT is as for `keras-vae embed`.
+    """
+    from keras_vae import uses
+
+    arguments = (false_alarm_rate, criterion, num_maps, progress)
+    written = _finish(lambda: uses.detect(run, source, out, *arguments, **reading))
+    facts = written.facts
+    share = facts["anomalies"] / written.count
+    click.echo(
+        f"{facts['anomalies']} of {written.count} are anomalies ({share:.1%}), where "
+        f"{false_alarm_rate:.1%} of normal ones would be."
+    )
+    if facts.get("unseen_categories"):
+        click.echo(f"{facts['unseen_categories']} values are categories never seen in training.")
+    if facts.get("rows_without_values"):
+        click.echo(f"{facts['rows_without_values']} rows have no value at all, and no score.")
+    if facts.get("maps"):
+        click.echo(f"Wrote {output.shorten(facts['maps'])}: the most abnormal ones, and where.")
+    _report(written, ("keras-vae", "info", output.shorten(run.path)))
+
+
+def _finish(work):
+    """Return what some work in shards gives; say after Ctrl-C how it goes on."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        output.say_interrupted()
+
+
+def _report(written, next_command):
+    facts = [f"{written.count} row{'s' * (written.count > 1)}"]
+    if written.kept:
+        facts.append(f"{written.kept} of {written.done + written.kept} shards were there")
+    path = output.shorten(written.path)
+    output.success(path, output.size(written.path), *facts, next_command=next_command)
+
+
+COMMANDS = (embed, score, detect)
