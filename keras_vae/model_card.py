@@ -1,10 +1,10 @@
 """The model card of a run: what was trained, on what, how well, and what it is good for."""
 
 _NUMBERS = {
-    "elbo": ("test ELBO", "nats per image"),
-    "nll": ("importance-weighted test NLL", "nats per image"),
-    "rate": ("rate, the KL", "nats per image"),
-    "distortion": ("distortion, -E[log p(x given z)]", "nats per image"),
+    "elbo": ("test ELBO", "nats per example"),
+    "nll": ("importance-weighted test NLL", "nats per example"),
+    "rate": ("rate, the KL", "nats per example"),
+    "distortion": ("distortion, -E[log p(x given z)]", "nats per example"),
     "bits_per_dim": ("NLL in bits", "bits per dimension"),
     "active_units": ("active latent units", "of"),
 }

@@ -226,7 +226,7 @@ def save_history(history, path):
                 marker = "o" if len(values) == 1 else None
                 axes.plot(range(1, len(values) + 1), values, marker=marker, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(title=name, xlabel="epoch", ylabel="nats per image")
+        axes.set(title=name, xlabel="epoch", ylabel="nats per example")
         axes.legend()
     with replacing_file(path) as partial:
         figure.savefig(partial, dpi=100)

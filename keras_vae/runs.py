@@ -244,9 +244,10 @@ def write_history(path, history):
 
 
 def write_pictures(run, vae, history, images, seed):
-    """Write samples, reconstructions of `images` and the curves of training into a run."""
-    plotting.save_grid(vae.generate(64, seed=seed), run.path / SAMPLES)
-    plotting.save_pairs(images, vae.reconstruct(images), run.path / RECONSTRUCTIONS)
+    """Write the curves of training into a run, and of images samples and reconstructions."""
+    if len(vae.event_shape) == 3:
+        plotting.save_grid(vae.generate(64, seed=seed), run.path / SAMPLES)
+        plotting.save_pairs(images, vae.reconstruct(images), run.path / RECONSTRUCTIONS)
     plotting.save_history(history, run.path / HISTORY_PICTURE)
 
 

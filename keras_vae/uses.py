@@ -1,4 +1,4 @@
-"""What a trained run is used for, over inputs of any size: embed, score, detect.
+"""What a trained run is used for, over inputs of any size: embed, score, detect, and rows.
 
 Each writes a row of results for each example, in shards that a restart goes on with.
 """
@@ -229,6 +229,38 @@ def detect(
     return written
 
 
+def generate_rows(run, out, count, temperature=1.0, seed=0, progress=False):
+    """Write rows of a table that a run's model generates: means, and the likeliest categories.
+
+    Args:
+        out, progress: see `embed`.
+        count: int >= 1.
+        temperature, seed: see `generation.generate`.
+    """
+
+    def make(start, stop):
+        seeds = random.row_seeds(seed, stop - start, first_row=start)
+        rows = run.vae.generate(stop - start, temperature=temperature, seed=seeds)
+        return {"id": np.arange(start, stop), **_table(run, rows)}
+
+    key = {"verb": "generate", "model": run.checksum, "seed": seed, "temperature": temperature}
+    results = Results(out, key, count, 4 * row_bytes(run.vae.event_shape))
+    return Written(results.path, count, *results.write(make, progress), {})
+
+
+def reconstruct_rows(run, source, out, progress=False, **options):
+    """Write the reconstruction of each row of a table, which has a value in every column.
+
+    Arguments and result are those of `embed`.
+    """
+    examples = open_examples(run, source, **options)
+
+    def make(batch, first):
+        return _table(run, run.vae.reconstruct(batch.x))
+
+    return _write(run, examples, source, out, {"verb": "reconstruct"}, make, progress, options)
+
+
 def maps_path(out):
     """Return where the maps of the most abnormal images go that are written to `out`."""
     out = pathlib.Path(out)
@@ -264,6 +296,13 @@ def _identity(source):
 def _in_parts(function, x, rows=512):
     parts = range(0, len(x), rows)
     return np.concatenate([function(x[start : start + rows]) for start in parts])
+
+
+def _table(run, rows):
+    """Return rows as a dict of the columns that they stand for."""
+    rows = ops.convert_to_numpy(rows)
+    columns = run.vae.likelihood.columns
+    return {one.name: np.array(one.decode(rows[:, i])) for i, one in enumerate(columns)}
 
 
 def _without_empty(x, result):

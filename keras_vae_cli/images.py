@@ -24,7 +24,7 @@ _NEXT = ("--out", "samples.png")
     required=True,
     type=click.Path(),
     help=".png for a grid, .npy for an array; a name without a suffix for a folder of .npz shards, "
-    "for any number of images.",
+    "for any number of images. Of a table .csv, .parquet or .npz.",
 )
 @output.quiet_option
 def generate(run, count, seed, temperature, out, quiet):
@@ -33,13 +33,19 @@ def generate(run, count, seed, temperature, out, quiet):
     A folder of shards that was not completed is completed by the same command.
     """
     is_folder = not pathlib.Path(out).suffix
-    if not is_folder:
-        output.check_out(out, (".png", ".npy"))
     output.import_keras_vae()
-    from keras_vae import plotting, random, runs, shards
+    from keras_vae import plotting, random, runs, shards, uses
 
     opened = runs.load(run)
     vae = opened.vae
+    if output.is_table(opened):
+        output.report_rows(
+            lambda: uses.generate_rows(opened, out, count, temperature, seed, not quiet),
+            ("keras-vae", "info", run),
+        )
+        return
+    if not is_folder:
+        output.check_out(out, (".png", ".npy"))
     next_command = ("keras-vae", "export", run)
     if is_folder:
         source = {"generate": opened.checksum, "seed": seed, "temperature": temperature}
@@ -63,24 +69,33 @@ def generate(run, count, seed, temperature, out, quiet):
     "--out",
     default="reconstructions.png",
     show_default=True,
-    help="PNG file to write; a name without a suffix for a folder of .npz shards.",
+    help="PNG file to write; a name without a suffix for a folder of .npz shards. Of a table .csv, "
+    ".parquet or .npz.",
 )
 @output.quiet_option
 def reconstruct(run, files, out, quiet):
-    """Encode and decode image FILES, or those in folders, with RUN.
+    """Encode and decode image FILES, or those in folders, or the file of a table, with RUN.
 
     In a picture each original stands above its reconstruction. A folder of shards, for any number
     of images, that was not completed is completed by the same command.
     """
     is_folder = not pathlib.Path(out).suffix
-    if not is_folder:
-        output.check_out(out, (".png",))
     output.import_keras_vae()
-    from keras_vae import data, plotting, runs
+    from keras_vae import data, plotting, runs, uses
     from keras_vae.files import fingerprint
 
     opened = runs.load(run)
     vae = opened.vae
+    if output.is_table(opened):
+        if len(files) > 1:
+            raise click.UsageError(f"Give one file of a table. Received: {len(files)}.")
+        output.report_rows(
+            lambda: uses.reconstruct_rows(opened, files[0], out, not quiet),
+            ("keras-vae", "info", run),
+        )
+        return
+    if not is_folder:
+        output.check_out(out, (".png",))
     files = data.image_paths(files)
     next_command = ("keras-vae", "generate", run, *_NEXT)
     if is_folder:

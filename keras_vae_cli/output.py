@@ -79,6 +79,31 @@ def say_interrupted():
     raise click.exceptions.Exit(130) from None
 
 
+def report_rows(work, next_command, tell=lambda facts: ()):
+    """Do what writes a row for each example, and say what came of it.
+
+    Args:
+        work: function of nothing that gives a `keras_vae.uses.Written`.
+        next_command: the words of the command to type next.
+        tell: function of its facts, with the number of `rows`, that gives lines to print.
+    """
+    try:
+        written = work()
+    except KeyboardInterrupt:
+        say_interrupted()
+    for line in tell({**written.facts, "rows": written.count}):
+        click.echo(line)
+    facts = [f"{written.count} row{'s' * (written.count > 1)}"]
+    if written.kept:
+        facts.append(f"{written.kept} of {written.done + written.kept} shards were there")
+    success(shorten(written.path), size(written.path), *facts, next_command=next_command)
+
+
+def is_table(run):
+    """Return whether a run is of a table."""
+    return hasattr(run.vae.likelihood, "columns")
+
+
 def check_images(run):
     """Refuse a run of something else than images."""
     if len(run.vae.event_shape) != 3:

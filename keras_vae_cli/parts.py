@@ -9,8 +9,10 @@ import numpy as np
 import keras_vae as kv
 from keras_vae_cli.recipes import RECIPES
 
-# Those of the command line; a table of columns is built in Python.
+# Those of images.
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "discretized_logistic")
+# That of tables, which the data choose.
+TABULAR = "tabular"
 _WARMUPS = {
     "linear": kv.schedules.LinearWarmup,
     "sigmoid": kv.schedules.SigmoidWarmup,
@@ -143,21 +145,27 @@ def posterior(options):
 def build(data, options, steps_per_epoch):
     """Return the compiled VAE that the options describe, for the data."""
     seed, size = options["seed"], options["latent_dim"]
-    chosen = likelihood(options)
-    encoder, decoder = (
-        getattr(kv.networks, f"{options['network']}_{side}") for side in ("encoder", "decoder")
-    )
-    vae = kv.VAE(
-        encoder=encoder(
-            data.image_shape, size, context_dim=_CONTEXT_DIM if _has_flow(options) else 0, seed=seed
-        ),
-        decoder=decoder(
+    context_dim = _CONTEXT_DIM if _has_flow(options) else 0
+    if options["likelihood"] == TABULAR:
+        chosen = kv.likelihoods.Tabular(data.columns)
+        encoder = kv.networks.table_encoder(data.columns, size, context_dim=context_dim, seed=seed)
+        decoder = kv.networks.table_decoder(data.columns, size, seed=seed + 1)
+    else:
+        chosen = likelihood(options)
+        make_encoder, make_decoder = (
+            getattr(kv.networks, f"{options['network']}_{side}") for side in ("encoder", "decoder")
+        )
+        encoder = make_encoder(data.image_shape, size, context_dim=context_dim, seed=seed)
+        decoder = make_decoder(
             data.image_shape,
             size,
             params_per_channel=chosen.params_per_channel,
             output_bias=chosen.bias(data.mean),
             seed=seed + 1,
-        ),
+        )
+    vae = kv.VAE(
+        encoder=encoder,
+        decoder=decoder,
         likelihood=chosen,
         prior=prior(options, data),
         objective=objective(options, data.num_train, steps_per_epoch),

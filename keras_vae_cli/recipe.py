@@ -28,15 +28,38 @@ def load(source, load_options, progress):
                 "A run is judged by images that it was not trained on.",
             )
         )
-    if data.image_shape[-1] not in (1, 3, 4):
+    channels = data.event_shape[-1]
+    if not is_table(data) and channels not in (1, 3, 4):
         raise ValueError(
             kv.checks.message(
                 "Images must have 1, 3 or 4 channels",
-                f"{data.image_shape[-1]} channels",
+                f"{channels} channels",
                 "Convert them with --color-mode.",
             )
         )
     return data
+
+
+def is_table(data):
+    """Return whether loaded data are the rows of a table."""
+    return isinstance(data, kv.data.TableData)
+
+
+def _check_for_tables(options):
+    """Refuse what images alone can have."""
+    for name, legal in (
+        ("likelihood", ("auto",)),
+        ("network", ("mlp",)),
+        ("prior", ("standard_normal", "gaussian_mixture", "real_nvp")),
+    ):
+        if options[name] not in legal:
+            raise ValueError(
+                kv.checks.message(
+                    f"--{name} must be {' or '.join(legal)} for a table",
+                    options[name],
+                    "Leave it out, with --recipe table.",
+                )
+            )
 
 
 def prepare(data, load_options, options, workers):
@@ -49,7 +72,10 @@ def prepare(data, load_options, options, workers):
         workers: `keras_vae.workers.Workers`.
     """
     load_options = {**load_options, "source": data.location}
-    if options["likelihood"] == "auto":
+    if is_table(data):
+        _check_for_tables(options)
+        options["likelihood"] = parts.TABULAR
+    elif options["likelihood"] == "auto":
         # Grey pixels under a Bernoulli would give a cross-entropy, no likelihood.
         options["likelihood"] = "bernoulli" if data.is_binary else "gaussian"
     steps_per_epoch = math.ceil(data.num_train / data.batch_size)

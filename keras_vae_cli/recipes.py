@@ -22,4 +22,14 @@ RECIPES = {
         "learning_rate_schedule": "constant",
         "warmup_share": 0.0,
     },
+    "table": {
+        "network": "mlp",
+        "latent_dim": 8,
+        "prior": "standard_normal",
+        "optimizer": "adam",
+        "batch_size": 64,
+        "learning_rate": 3e-3,
+        "learning_rate_schedule": "cosine",
+        "warmup_share": 0.0,
+    },
 }

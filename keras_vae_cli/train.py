@@ -62,9 +62,8 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 @_option(
     "--recipe",
     type=click.Choice([*RECIPES]),
-    default="best",
-    help="Values of the options that name both recipes: the best that were measured, or those "
-    "of textbooks.",
+    help="Values of the options that name the recipes: the best that were measured for images, "
+    "those of textbooks, or those for tables.  [default: best, and of a table table]",
 )
 @_recipe_option(
     "--optimizer",
@@ -84,7 +83,7 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     "--likelihood",
     default="auto",
     help="p(x|z): bernoulli, continuous_bernoulli, gaussian or discretized_logistic. auto: "
-    "bernoulli for pixels of 0 and 1, else gaussian.",
+    "bernoulli for pixels of 0 and 1, else gaussian; of a table by its columns.",
 )
 @_option(
     "--scale",
@@ -156,6 +155,17 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     default=0.1,
     help="Share of the images kept for the test, where the source has no test part.",
 )
+@_option("--label-column", help="Column of a table that holds classes, which are not learnt.")
+@_option("--id-column", help="Column of a table that names its rows, which is not learnt.")
+@_option(
+    "--drop", "drop_columns", multiple=True, help="Column of a table to leave out; again for more."
+)
+@_option(
+    "--categorical",
+    "categorical_columns",
+    multiple=True,
+    help="Column of a table whose numbers name categories; again for more.",
+)
 @_option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
 @_option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets are.")
 @_option(
@@ -195,7 +205,8 @@ def train(
     """Train a VAE on SOURCE and write a run folder.
 
     SOURCE is "digits" (no network needed), the name of an image set of TensorFlow Datasets such
-    as mnist, a folder of images, or an .npz or .npy file.
+    as mnist, a folder of images, an .npz or .npy file, or a table: a .csv or .parquet file, or an
+    array of two axes.
 
     A training that was killed, terminated or interrupted goes on where it stood with --resume and
     the same --out.

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from keras_vae import callbacks, evaluation, runs, trainings
+from keras_vae import callbacks, data, evaluation, runs, trainings
 from keras_vae.workers import Workers
 from keras_vae_cli import output, parts, recipe
 
@@ -18,6 +18,10 @@ _DATA_OPTIONS = (
     "color_mode",
     "skip_bad",
     "data_dir",
+    "label_column",
+    "id_column",
+    "drop_columns",
+    "categorical_columns",
 )
 # Where the data are may differ between machines; what they hold is compared.
 _PLACES = {"source", "data_dir"}
@@ -53,7 +57,11 @@ def find(team, source, out, options, given, overwrite, resume):
         given: set of str, the options that the user gave.
         overwrite, resume: bools, of the command.
     """
+    if options["recipe"] is None:
+        options["recipe"] = "table" if data.is_table(source) else "best"
     options = parts.complete(options)
+    for name in ("drop_columns", "categorical_columns"):
+        options[name] = list(options[name])
     parts.check(options)
     parts.check_given(given, options)
     options["source"] = os.path.abspath(source) if os.path.exists(source) else source
@@ -88,9 +96,9 @@ def prepare(team, training):
     load_options["shuffle_seed"] = options["seed"]
     with team.strategy.scope():
         data = workers.chief_first(lambda: recipe.load(source, load_options, not team.quiet))
-        names = ("num_train", "num_validation", "num_test", "image_shape", "checksum")
+        names = ("num_train", "num_validation", "num_test", "event_shape", "checksum")
         held = {name: getattr(data, name) for name in names}
-        workers.check_same(held, "images", "Give each of them the same source.")
+        workers.check_same(held, "examples", "Give each of them the same source.")
         return recipe.prepare(data, load_options, options, workers)
 
 
@@ -143,6 +151,6 @@ def report(session, path):
     output.success(
         path,
         size,
-        f"test ELBO {run.metrics['elbo']:.2f} nats per image",
+        f"test ELBO {run.metrics['elbo']:.2f} nats per example",
         next_command=("keras-vae", "evaluate", path),
     )

@@ -65,7 +65,7 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
     output.success(
         f"{path}/{runs.METRICS}",
         output.size(opened.path / runs.METRICS),
-        f"test ELBO {metrics['elbo']:.2f} nats per image",
+        f"test ELBO {metrics['elbo']:.2f} nats per example",
         next_command=("keras-vae", "generate", path, "--out", "samples.png"),
     )
 
@@ -123,8 +123,8 @@ def _numbers(metrics):
         if f"{name}_standard_error" in metrics
     }
     lines = [
-        f"  ELBO {metrics['elbo']:9.2f}{errors.get('elbo', '')} nats per image",
-        f"  NLL  {metrics['nll']:9.2f}{errors.get('nll', '')} nats per image, "
+        f"  ELBO {metrics['elbo']:9.2f}{errors.get('elbo', '')} nats per example",
+        f"  NLL  {metrics['nll']:9.2f}{errors.get('nll', '')} nats per example, "
         f"importance-weighted, k={metrics['num_samples']}",
         f"  rate {metrics['rate']:9.2f}, distortion {metrics['distortion']:.2f}",
         f"  {metrics['active_units']} of {metrics['latent_dim']} latent units active, "

@@ -58,8 +58,10 @@ def embed(run, source, out, progress, reading):
     """
     from keras_vae import uses
 
-    written = _finish(lambda: uses.embed(run, source, out, progress, **reading))
-    _report(written, ("keras-vae", "score", output.shorten(run.path), source, "--out", "score.csv"))
+    output.report_rows(
+        lambda: uses.embed(run, source, out, progress, **reading),
+        ("keras-vae", "score", output.shorten(run.path), source, "--out", "score.csv"),
+    )
 
 
 @click.command(short_help="Write how likely images or rows are.")
@@ -80,10 +82,10 @@ def score(run, source, out, progress, reading, num_samples, seed):
     """
     from keras_vae import uses
 
-    written = _finish(lambda: uses.score(run, source, out, num_samples, seed, progress, **reading))
-    click.echo(f"The mean log p(x) is {written.facts['log_prob']:.2f} nats.")
-    _report(
-        written, ("keras-vae", "detect", output.shorten(run.path), source, "--out", "found.csv")
+    output.report_rows(
+        lambda: uses.score(run, source, out, num_samples, seed, progress, **reading),
+        ("keras-vae", "detect", output.shorten(run.path), source, "--out", "found.csv"),
+        lambda facts: [f"The mean log p(x) is {facts['log_prob']:.2f} nats."],
     )
 
 
@@ -119,37 +121,25 @@ def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num
     """
     from keras_vae import uses
 
+    def tell(facts):
+        share = facts["anomalies"] / facts["rows"]
+        yield (
+            f"{facts['anomalies']} of {facts['rows']} are anomalies ({share:.1%}), where at most "
+            f"{false_alarm_rate:.1%} of normal ones would be."
+        )
+        if facts.get("unseen_categories"):
+            yield f"{facts['unseen_categories']} values are categories never seen in training."
+        if facts.get("rows_without_values"):
+            yield f"{facts['rows_without_values']} rows have no value at all, and no score."
+        if facts.get("maps"):
+            yield f"Wrote {output.shorten(facts['maps'])}: the most abnormal ones, and where."
+
     arguments = (false_alarm_rate, criterion, num_maps, progress)
-    written = _finish(lambda: uses.detect(run, source, out, *arguments, **reading))
-    facts = written.facts
-    share = facts["anomalies"] / written.count
-    click.echo(
-        f"{facts['anomalies']} of {written.count} are anomalies ({share:.1%}), where "
-        f"{false_alarm_rate:.1%} of normal ones would be."
+    output.report_rows(
+        lambda: uses.detect(run, source, out, *arguments, **reading),
+        ("keras-vae", "info", output.shorten(run.path)),
+        tell,
     )
-    if facts.get("unseen_categories"):
-        click.echo(f"{facts['unseen_categories']} values are categories never seen in training.")
-    if facts.get("rows_without_values"):
-        click.echo(f"{facts['rows_without_values']} rows have no value at all, and no score.")
-    if facts.get("maps"):
-        click.echo(f"Wrote {output.shorten(facts['maps'])}: the most abnormal ones, and where.")
-    _report(written, ("keras-vae", "info", output.shorten(run.path)))
-
-
-def _finish(work):
-    """Return what some work in shards gives; say after Ctrl-C how it goes on."""
-    try:
-        return work()
-    except KeyboardInterrupt:
-        output.say_interrupted()
-
-
-def _report(written, next_command):
-    facts = [f"{written.count} row{'s' * (written.count > 1)}"]
-    if written.kept:
-        facts.append(f"{written.kept} of {written.done + written.kept} shards were there")
-    path = output.shorten(written.path)
-    output.success(path, output.size(written.path), *facts, next_command=next_command)
 
 
 COMMANDS = (embed, score, detect)

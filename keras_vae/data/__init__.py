@@ -3,6 +3,7 @@
 from keras_vae.data.loaded import ImageData, LoadedData, TableData
 from keras_vae.data.loading import load
 from keras_vae.data.reading import image_paths, read_images
+from keras_vae.data.tables import is_table
 from keras_vae.data.tfds_source import DataUnavailableError
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "LoadedData",
     "TableData",
     "image_paths",
+    "is_table",
     "load",
     "read_images",
 ]
