@@ -1,0 +1,357 @@
+"""What a VAE is for, measured beside honest baselines: docs/uses.md says what came of it.
+
+    python benchmarks/uses.py
+    python benchmarks/uses.py leave_one_out gibberish alarms tables probe pictures page
+
+MNIST is that of TensorFlow Datasets (TFDS_DATA_DIR). `leave_one_out` and `tables` also measure what
+the default score was chosen by, on held-out classes of training images and on other tables; the
+test sets had no part in that. Each part writes its results when it has them.
+"""
+
+import argparse
+import json
+import time
+
+import keras
+import numpy as np
+import uses_page
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+import keras_vae as kv
+from keras_vae import anomaly
+from keras_vae.anomaly.view import View
+
+RESULTS = uses_page.RESULTS
+_EPOCHS, _BATCH, _RATE = 20, 128, 1e-3
+_REFERENCES = 20_000
+_ROWS = 1000
+_IMAGE_SCORES = tuple(name for name in anomaly.SCORES if name != "row_neighbors")
+_TABLE_SCORES = tuple(
+    name for name in anomaly.SCORES if name not in ("complexity", "latent_neighbors")
+)
+_LABELS = (10, 100, 1000, None)
+_SEEDS = range(20)
+_RATES = (0.01, 0.05)
+_TABLE_SPLITS = 5
+
+
+def mnist():
+    """Return images in [0, 1] and labels, of training and test, in the order of the set."""
+    parts = []
+    for name, data in (("train", {"validation_fraction": 0}), ("test", {})):
+        loaded = kv.data.load("mnist", batch_size=_ROWS, labels=True, **data)
+        parts.append(kv.uses.data_examples.PartExamples([loaded.parts[name]], has_labels=True))
+    return [part.read(0, len(part))[::2] for part in parts]
+
+
+def train(images, latent_dim, prior="standard_normal", epochs=_EPOCHS):
+    """Return a VAE of gated dense layers trained on images, and its data of `kv.data.load`."""
+    data = kv.data.load(
+        images, batch_size=_BATCH, binarize="dynamic", validation_fraction=0.1, test_fraction=0
+    )
+    layers = {"units": (300, 300), "gated": True}
+    likelihood = kv.likelihoods.Bernoulli()
+    vae = kv.VAE(
+        kv.networks.mlp_encoder(data.image_shape, latent_dim, seed=0, **layers),
+        kv.networks.mlp_decoder(
+            data.image_shape,
+            latent_dim,
+            output_bias=likelihood.bias(data.mean),
+            seed=1,
+            **layers,
+        ),
+        likelihood=likelihood,
+        prior=prior,
+        seed=2,
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(_RATE, epochs * len(data.train))
+    vae.compile(keras.optimizers.Adam(schedule))
+    vae.fit(data.train, epochs=epochs, verbose=0)
+    return vae, data
+
+
+def part_of(data, name):
+    """Return all images of a part in their order, in [0, 1]."""
+    examples = kv.uses.data_examples.PartExamples([data.parts[name]])
+    return examples.read(0, len(examples)).x
+
+
+def binary(images):
+    """Return images as the detectors of binary pixels are given them."""
+    return (images > 0.5).astype("float32")
+
+
+def scores_of(vae, normal, others, names):
+    """Return how abnormal sets of examples are by each score, fitted to normal ones."""
+    fitted = {name: anomaly.get(name) for name in names}
+
+    def measured(x):
+        parts = []
+        for start in range(0, len(x), _ROWS):
+            view = View(vae, x[start : start + _ROWS])
+            parts.append([score.measure(view) for score in fitted.values()])
+        return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+    for score, values in zip(fitted.values(), measured(normal), strict=True):
+        score.fit(values)
+    found = {}
+    for key, x in others.items():
+        values = zip(fitted.items(), measured(x), strict=True)
+        found[key] = {name: score.score(value) for (name, score), value in values}
+    return found
+
+
+def auroc(normal, abnormal):
+    """Return the area under the ROC curve of scores that are higher where more abnormal."""
+    labels = np.r_[np.zeros(len(normal)), np.ones(len(abnormal))]
+    return float(roc_auc_score(labels, np.r_[normal, abnormal]))
+
+
+def pixel_neighbors(references, images):
+    """Return the mean cosine distance from the 5 nearest reference images, pixel by pixel."""
+    references, images = (x.reshape(len(x), -1) for x in (references, images))
+    search = NearestNeighbors(n_neighbors=5, metric="cosine", algorithm="brute").fit(references)
+    return search.kneighbors(images)[0].mean(axis=1)
+
+
+def leave_one_out():
+    """Train without each digit in turn, and find it among the others."""
+    (x, y), (test_x, test_y) = mnist()
+    rows = []
+    for digit in range(10):
+        row = {"digit": digit}
+        for latent_dim in (32, 2):
+            start = time.perf_counter()
+            vae, data = train(x[y != digit], latent_dim)
+            seconds = time.perf_counter() - start
+            learnt, held_out = part_of(data, "train"), part_of(data, "validation")
+            learnt = learnt[np.random.default_rng(0).permutation(len(learnt))[:_REFERENCES]]
+            sets = {
+                "held_out_normal": held_out,
+                "held_out_class": x[y == digit],
+                "normal": test_x[test_y != digit],
+                "abnormal": test_x[test_y == digit],
+            }
+            binaries = {name: binary(images) for name, images in sets.items()}
+            found = scores_of(vae, binary(learnt), binaries, _IMAGE_SCORES)
+            found = {
+                key: {**scores, "pixel_neighbors": pixel_neighbors(learnt, sets[key])}
+                for key, scores in found.items()
+            }
+            for key, pair in (
+                ("chosen_by", ("held_out_normal", "held_out_class")),
+                ("test", ("normal", "abnormal")),
+            ):
+                normal, abnormal = (found[name] for name in pair)
+                row[f"{key}_{latent_dim}"] = {
+                    name: auroc(normal[name], abnormal[name]) for name in normal
+                }
+            row[f"seconds_{latent_dim}"] = seconds
+        rows.append(row)
+        write("leave_one_out", rows)
+        print(digit, {name: round(v, 3) for name, v in row["test_32"].items()}, flush=True)
+
+
+def gibberish_sets(images, seed=0):
+    """Return what is no digit at all: 1,000 images of each kind, made of test images or not."""
+    rng = np.random.default_rng(seed)
+    some = images[:1000]
+    digits = load_digits().images / 16.0
+    scaled = kv.data.load(digits, image_size=28, validation_fraction=0, test_fraction=0)
+    greys = np.linspace(0.0, 1.0, 256, dtype="float32")
+    return {
+        "uniform noise": rng.random(some.shape, "float32"),
+        "shuffled pixels": rng.permuted(some.reshape(len(some), -1), axis=1).reshape(some.shape),
+        "inverted digits": 1.0 - some,
+        "constant images": np.broadcast_to(greys[:, None, None, None], (256, 28, 28, 1)).copy(),
+        "scikit-learn digits": part_of(scaled, "train"),
+    }
+
+
+def full_model():
+    """Return the model of all digits, D=32, its data, and its detector."""
+    (x, _), _ = mnist()
+    path = RESULTS / "mnist_32.keras"
+    if path.is_file():
+        data = kv.data.load(x, validation_fraction=0.1, test_fraction=0)
+        return keras.models.load_model(path), data
+    vae, data = train(x, 32)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    vae.save(path)
+    return vae, data
+
+
+def gibberish():
+    """Tell images that are no digits from test digits, by each score."""
+    vae, data = full_model()
+    _, (test_x, _) = mnist()
+    learnt = part_of(data, "train")[:_REFERENCES]
+    sets = {"normal": test_x, **gibberish_sets(test_x)}
+    binaries = {name: binary(images) for name, images in sets.items()}
+    found = scores_of(vae, binary(learnt), binaries, _IMAGE_SCORES)
+    normal = found.pop("normal")
+    rows = {
+        kind: {name: auroc(normal[name], scores[name]) for name in normal}
+        for kind, scores in found.items()
+    }
+    write("gibberish", rows)
+    print(json.dumps(rows, indent=1))
+
+
+def alarms():
+    """Count the false alarms among normal test images, over splits of calibration and test."""
+    vae, data = full_model()
+    _, (test_x, _) = mnist()
+    learnt = binary(part_of(data, "train")[:_REFERENCES])
+    scores = -scores_of(vae, learnt, {"test": binary(test_x)}, ["combined"])["test"]["combined"]
+    rows = []
+    for seed in _SEEDS:
+        order = np.random.default_rng(seed).permutation(len(scores))
+        calibration, held_out = np.split(scores[order], [len(scores) // 2])
+        for rate in _RATES:
+            threshold = anomaly.conformal(calibration, rate)
+            count = int((held_out < threshold).sum())
+            rows.append({"seed": seed, "rate": rate, "alarms": count, "n": len(held_out)})
+    write("alarms", rows)
+    for rate in _RATES:
+        print(rate, np.mean([row["alarms"] / row["n"] for row in rows if row["rate"] == rate]))
+
+
+def table_baselines(learnt, rows):
+    """Return how abnormal rows of numbers are by the usual detectors, on standardised columns."""
+    scaler = StandardScaler().fit(learnt)
+    learnt, rows = scaler.transform(learnt), scaler.transform(rows)
+    pca = PCA(0.95).fit(learnt)
+    residual = rows - pca.inverse_transform(pca.transform(rows))
+    search = NearestNeighbors(n_neighbors=5).fit(learnt)
+    return {
+        "isolation forest": -IsolationForest(random_state=0).fit(learnt).score_samples(rows),
+        "one-class SVM": -OneClassSVM(gamma="scale", nu=0.1).fit(learnt).score_samples(rows),
+        "PCA reconstruction": (residual**2).sum(axis=1),
+        "k-NN distance": search.kneighbors(rows)[0].mean(axis=1),
+    }
+
+
+def table_sets():
+    """Yield the name of a table, whether it is a test set, its normal and its abnormal rows."""
+    cancer = load_breast_cancer()
+    yield "breast cancer", True, cancer.data[cancer.target == 1], cancer.data[cancer.target == 0]
+    for name, load in (("wine", load_wine), ("iris", load_iris), ("digits", load_digits)):
+        x, y = load(return_X_y=True)
+        for label in np.unique(y)[:3]:
+            yield f"{name} without {label}", False, x[y != label], x[y == label]
+
+
+def tables():
+    """Find the rows of a class that was not learnt among those of the others."""
+    rows = []
+    for name, is_test, normal, abnormal in table_sets():
+        for seed in range(_TABLE_SPLITS):
+            order = np.random.default_rng(seed).permutation(len(normal))
+            learnt, others = np.split(normal[order], [round(0.7 * len(normal))])
+            varies = learnt.std(axis=0) > 0
+            learnt, others, odd = (x[:, varies] for x in (learnt, others, abnormal))
+            both = np.concatenate([others, odd])
+            found = table_baselines(learnt, both)
+            detector = anomaly.AnomalyDetector(random_state=seed).fit(learnt)
+            found["keras_vae"] = -detector.score_samples(both)
+            sets = {"rows": both.astype("float32")}
+            scored = scores_of(detector.vae_, learnt.astype("float32"), sets, _TABLE_SCORES)["rows"]
+            count = len(others)
+            row = {"table": name, "is_test": is_test, "seed": seed}
+            row["auroc"] = {
+                key: auroc(values[:count], values[count:])
+                for key, values in {**found, **scored}.items()
+            }
+            rows.append(row)
+            write("tables", rows)
+        means = {
+            key: np.mean([one["auroc"][key] for one in rows[-_TABLE_SPLITS:]])
+            for key in row["auroc"]
+        }
+        print(name, {key: round(float(value), 3) for key, value in means.items()}, flush=True)
+
+
+def cluster_model():
+    """Return the model of all digits whose prior is a mixture, D=10, by which z is embedded."""
+    (x, _), _ = mnist()
+    path = RESULTS / "mnist_10_mixture.keras"
+    if path.is_file():
+        return keras.models.load_model(path)
+    vae, _ = train(x, 10, kv.priors.GaussianMixture(20, seed=5))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    vae.save(path)
+    return vae
+
+
+def probe():
+    """Tell digits apart from z, principal components and pixels, by few labels and by many."""
+    vae = cluster_model()
+    (x, y), (test_x, test_y) = mnist()
+    pixels, test_pixels = (images.reshape(len(images), -1) for images in (x, test_x))
+    pca = PCA(vae.latent_dim, random_state=0).fit(pixels)
+
+    def embedded(images):
+        parts = range(0, len(images), _ROWS)
+        return np.concatenate([np.asarray(vae.embed(images[i : i + _ROWS])) for i in parts])
+
+    kinds = {
+        "z": (embedded(x), embedded(test_x)),
+        "principal components": (pca.transform(pixels), pca.transform(test_pixels)),
+        "pixels": (pixels, test_pixels),
+    }
+    rows = []
+    for count in _LABELS:
+        for classifier in ("linear", "knn"):
+            for kind, (z, test_z) in kinds.items():
+                seeds = range(10 if count else 1)
+                values = [
+                    kv.latent.probe(z, y, test_z, test_y, classifier, count, seed) for seed in seeds
+                ]
+                row = {"labels": count, "classifier": classifier, "of": kind, "accuracy": values}
+                rows.append(row)
+                print(count, classifier, kind, round(float(np.mean(values)), 4), flush=True)
+                write("probe", rows)
+
+
+def write(name, value):
+    """Write results as they come."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.with_suffix(".partial").write_text(json.dumps(value, indent=1) + "\n")
+    path.with_suffix(".partial").replace(path)
+
+
+def pictures():
+    """Draw what docs/uses.md shows."""
+    uses_page.draw(full_model(), cluster_model(), mnist(), gibberish_sets, binary)
+
+
+def page():
+    """Write docs/uses.md from the results."""
+    uses_page.write()
+
+
+PARTS = (leave_one_out, gibberish, alarms, tables, probe, pictures, page)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = {part.__name__: part for part in PARTS}
+    parser.add_argument("parts", nargs="*", help=", ".join(names))
+    chosen = parser.parse_args().parts or list(names)
+    for name in chosen:
+        if name not in names:
+            parser.error(f"{name!r} is none of {', '.join(names)}")
+    for name in chosen:
+        names[name]()
+
+
+if __name__ == "__main__":
+    main()
