@@ -32,22 +32,11 @@ class Results:
     """
 
     def __init__(self, path, source, count, row_bytes):
-        self.path = final_path(path)
-        suffix = self.path.suffix.lower()
-        if suffix and suffix not in SUFFIXES:
-            raise ValueError(
-                message(
-                    f"--out must end in {', '.join(SUFFIXES)}, or be the name of a folder",
-                    str(path),
-                )
-            )
+        self.path = check(path)
         if not count:
             raise ValueError(message("There must be at least one example", "none"))
         folder = self.path
-        if suffix:
-            check_place(self.path)
-            if self.path.is_dir():
-                raise ValueError(message("--out must be the name of a file", f"{path}, a folder"))
+        if self.path.suffix:
             folder = self.path.with_name(self.path.name + _ENDING)
         self._shards = shards.Shards(folder, source, count, row_bytes)
 
@@ -69,6 +58,27 @@ class Results:
         writers = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}
         with replacing_file(self.path) as partial:
             writers[self.path.suffix.lower()](partial, self._shards.path)
+
+
+def check(path):
+    """Return the absolute path of a file of results or of a folder of shards.
+
+    Raises:
+        ValueError: if its suffix says another kind of file, or it may not have that name.
+        OSError: if it may not be written there.
+    """
+    found = final_path(path)
+    suffix = found.suffix.lower()
+    if suffix and suffix not in SUFFIXES:
+        raise ValueError(
+            message(
+                f"--out must end in {', '.join(SUFFIXES)}, or be the name of a folder", str(path)
+            )
+        )
+    check_place(found)
+    if suffix and found.is_dir():
+        raise ValueError(message("--out must be the name of a file", f"{path}, a folder"))
+    return found
 
 
 def read_column(path, name):

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_vae import bounds, plotting, random
+from keras_vae import bounds, plotting, random, results
 from keras_vae.checks import integer, message
 from keras_vae.data import examples as data_examples
 from keras_vae.data import image_paths
 from keras_vae.files import fingerprint
-from keras_vae.results import Results, read_column
+from keras_vae.results import read_column
 from keras_vae.shards import row_bytes
 
 DETECTORS = "detectors"
@@ -93,6 +93,7 @@ def embed(run, source, out, progress=False, **options):
     Returns:
         `Written`; the columns are `id`, `label` where there are labels, and `z`.
     """
+    results.check(out)
     examples = open_examples(run, source, **options)
 
     def make(batch, first):
@@ -116,6 +117,7 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
     """
     integer("num_samples", num_samples, 2)
     seed = random.check_seed(seed)
+    results.check(out)
     examples = open_examples(run, source, **options)
     learnt = np.concatenate(list(open_examples(run, "train").sample(_COMPARED)))
     usual = np.sort(bounds.log_prob(run.vae, learnt, num_samples, seed))
@@ -197,6 +199,7 @@ def detect(
     from keras_vae import anomaly
 
     integer("num_maps", num_maps, 0)
+    results.check(out)
     examples = open_examples(run, source, **options)
     found = detector(run, criterion, progress)
     threshold = anomaly.conformal(found.calibration_scores_, false_alarm_rate)
@@ -244,8 +247,8 @@ def generate_rows(run, out, count, temperature=1.0, seed=0, progress=False):
         return {"id": np.arange(start, stop), **_table(run, rows)}
 
     key = {"verb": "generate", "model": run.checksum, "seed": seed, "temperature": temperature}
-    results = Results(out, key, count, 4 * row_bytes(run.vae.event_shape))
-    return Written(results.path, count, *results.write(make, progress), {})
+    writer = results.Results(out, key, count, 4 * row_bytes(run.vae.event_shape))
+    return Written(writer.path, count, *writer.write(make, progress), {})
 
 
 def reconstruct_rows(run, source, out, progress=False, **options):
@@ -253,6 +256,7 @@ def reconstruct_rows(run, source, out, progress=False, **options):
 
     Arguments and result are those of `embed`.
     """
+    results.check(out)
     examples = open_examples(run, source, **options)
 
     def make(batch, first):
@@ -272,7 +276,7 @@ def _write(run, examples, source, out, key, make, progress, options):
     given = {name: value for name, value in options.items() if name != "progress"}
     key |= {"model": run.checksum, "input": _identity(source), "options": given}
     # Examples, what is made of them, and what is decoded from them.
-    results = Results(out, key, len(examples), 4 * row_bytes(run.vae.event_shape))
+    writer = results.Results(out, key, len(examples), 4 * row_bytes(run.vae.event_shape))
 
     def make_rows(start, stop):
         batch = examples.read(start, stop)
@@ -280,8 +284,8 @@ def _write(run, examples, source, out, key, make, progress, options):
         named = {name: values for name, values in named.items() if values is not None}
         return {**named, **make(batch, start)}
 
-    done, kept = results.write(make_rows, progress)
-    return Written(results.path, len(examples), done, kept, {})
+    done, kept = writer.write(make_rows, progress)
+    return Written(writer.path, len(examples), done, kept, {})
 
 
 def _identity(source):
@@ -317,13 +321,14 @@ def _without_empty(x, result):
 def _of_columns(columns, nats, x):
     """Return which column of each row is the most abnormal one, and how many were never seen."""
     worst = nats.argmax(axis=1)
+    names = np.array([column.name for column in columns])[worst]
     unseen = [
         x[:, index] == len(column.categories)
         for index, column in enumerate(columns)
         if column.is_categorical
     ]
     return {
-        "abnormal_column": np.array([column.name for column in columns])[worst],
+        "abnormal_column": np.where(nats.max(axis=1) > 0, names, ""),
         "abnormal_nats": nats[np.arange(len(nats)), worst],
         "unseen_categories": functools.reduce(np.add, unseen, np.zeros(len(x), np.int64)),
     }

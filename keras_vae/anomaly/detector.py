@@ -164,7 +164,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         self._check_fitted()
         X = np.concatenate(list(evaluation.batches(self._examples(X))))
-        return np.maximum(maps.surprise(self.vae_, X) - self.usual_, 0.0)
+        nats = np.maximum(maps.surprise(self.vae_, X) - self.usual_, 0.0)
+        return np.where(np.isnan(X), np.float32(0.0), nats)
 
     def save(self, path):
         """Write what was learnt, but for the VAE, to a .npz file; `load` reads it."""
