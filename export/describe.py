@@ -60,6 +60,11 @@ def describe(vae, plan, about=None):
         "prior": _part(vae.prior),
         "posterior": _part(vae.posterior),
         "score": {"num_samples": plan.num_samples, "seed": endpoints.SCORE_SEED},
+        "detector": plan.detector
+        and {
+            "criterion": plan.detector.criterion,
+            "threshold": -plan.detector.threshold_,
+        },
         "data_set": about.get("data_set"),
         "labels": list(about["labels"]) if about.get("labels") else None,
         "weights_sha256": weights_sha256(vae),

@@ -47,7 +47,8 @@ def functions(vae, plan):
     def score(image):
         terms = vae.terms(image, noise)
         parts = {"reconstruction_loss": terms.reconstruction_loss, "kl_loss": terms.kl_estimate}
-        return {"negative_elbo": parts["reconstruction_loss"] + parts["kl_loss"], **parts}
+        outputs = {"negative_elbo": parts["reconstruction_loss"] + parts["kl_loss"], **parts}
+        return outputs if plan.detector is None else {**outputs, **_decision(plan, outputs)}
 
     def decode_png(z):
         image = _as_uint8(vae.decode(z))
@@ -81,6 +82,14 @@ def signature(vae, endpoint, batch_size):
         tf.TensorSpec((batch_size, *types[key][0]), types[key][1], name=key)
         for key in ENDPOINTS[endpoint].inputs
     ]
+
+
+def _decision(plan, outputs):
+    """Return the score of a detector, its threshold, and 1 where the score lies above it."""
+    value = plan.detector.score_.from_graph(outputs)
+    threshold = ops.zeros_like(value) - plan.detector.threshold_
+    decided = ops.cast(value > threshold, "float32")
+    return {"anomaly_score": value, "threshold": threshold, "is_anomaly": decided}
 
 
 def _as_uint8(image):

@@ -3,7 +3,17 @@
 import dataclasses
 import pathlib
 
-from export import calibration, plan, publish, report, serving, trees, vectors, verify
+from export import (
+    calibration,
+    plan,
+    publish,
+    report,
+    serving,
+    thresholds,
+    trees,
+    vectors,
+    verify,
+)
 from export.errors import message
 from export.formats import DEFAULT_ENDPOINTS
 from export.work import Work
@@ -53,6 +63,7 @@ def export(
     batch_sizes=(),
     num_samples=16,
     allow_flex=False,
+    detector=None,
 ):
     """Write a VAE for other runtimes, each file compared with the Keras model.
 
@@ -78,6 +89,9 @@ def export(
         batch_sizes: tuple of int, batch sizes beside 1 that a TFLite file has signatures for.
         num_samples: int >= 1, the draws of z behind a `score`.
         allow_flex: bool, whether a TFLite file may need TensorFlow's own operators.
+        detector: `keras_vae.anomaly.AnomalyDetector`, fitted with this VAE, whose score the graph
+            can compute: `score` then also gives `anomaly_score`, its `threshold`, and
+            `is_anomaly`, 1 where the score lies above it.
 
     Returns:
         list of `Exported`, one for each format and precision.
@@ -101,6 +115,8 @@ def export(
     _check_vae(vae)
     if card is not None and not isinstance(card, str):
         raise ValueError(message("`card` must be Markdown, a str, or None", f"card={card!r}"))
+    if detector is not None:
+        choices = dataclasses.replace(choices, detector=thresholds.check(detector, vae, choices))
     directory = publish.check_directory(directory, choices.targets)
     images = calibration.images_of(data, vae)
     with publish.staging(directory) as folder:

@@ -11,10 +11,15 @@ Z_TOLERANCE = 1e-5
 
 
 class Endpoint(NamedTuple):
-    """The names of an endpoint's inputs and outputs."""
+    """The names of an endpoint's inputs and outputs, and of outputs that only some files have."""
 
     inputs: tuple
     outputs: tuple
+    extra: tuple = ()
+
+    def given(self, names):
+        """Return the outputs of a file that gives these names, in their order."""
+        return (*self.outputs, *(name for name in self.extra if name in names))
 
 
 ENDPOINTS = {
@@ -22,7 +27,11 @@ ENDPOINTS = {
     "encode": Endpoint(("image",), ("z_mean", "z_log_var")),
     "reconstruct": Endpoint(("image",), ("image",)),
     "generate": Endpoint(("seed", "temperature"), ("image", "z")),
-    "score": Endpoint(("image",), ("negative_elbo", "reconstruction_loss", "kl_loss")),
+    "score": Endpoint(
+        ("image",),
+        ("negative_elbo", "reconstruction_loss", "kl_loss"),
+        ("anomaly_score", "threshold", "is_anomaly"),
+    ),
     "decode_png": Endpoint(("z",), ("image_bytes",)),
 }
 DEFAULT_ENDPOINTS = ("decode", "encode", "reconstruct", "generate")
@@ -51,16 +60,18 @@ class Precision(NamedTuple):
         words: str, for people.
         is_calibrated: bool, whether its ranges come from examples.
         cannot: tuple of str, the endpoints that it cannot carry.
+        keeps_scores: bool, whether scores come out as those that a threshold was calibrated for.
     """
 
     words: str
     is_calibrated: bool = False
     cannot: tuple = ()
+    keeps_scores: bool = False
 
 
 PRECISIONS = {
-    "float32": Precision("32-bit floats"),
-    "float16": Precision("weights of 16-bit floats"),
+    "float32": Precision("32-bit floats", keeps_scores=True),
+    "float16": Precision("weights of 16-bit floats", keeps_scores=True),
     "dynamic": Precision("8-bit weights, 32-bit floats between the layers"),
     "int8": Precision("8-bit weights and layers; inputs and outputs stay floats", True),
     "full_int8": Precision(

@@ -20,6 +20,8 @@ class Plan:
         num_samples: int, the draws of z behind a `score`.
         batch_sizes: tuple of int, those that a TFLite file has beside 1.
         allow_flex: bool, whether a TFLite file may need TensorFlow's own operators.
+        detector: None, or the fitted `keras_vae.anomaly.AnomalyDetector` whose score and threshold
+            `score` gives too.
     """
 
     targets: tuple
@@ -28,6 +30,7 @@ class Plan:
     num_samples: int = 16
     batch_sizes: tuple = ()
     allow_flex: bool = False
+    detector: object = None
 
     def carried(self, target, event_shape, has_images):
         """Return what one file can carry.
@@ -50,6 +53,8 @@ class Plan:
                 left_out[name] = f"{target.format.name} has no operator that writes PNG"
             elif name in precision.cannot:
                 left_out[name] = "its sampler and sums need floats"
+            elif name == "score" and self.detector is not None and not precision.keeps_scores:
+                left_out[name] = "its scores are not those that the threshold was calibrated for"
             elif name == "decode_png" and (len(event_shape) != 3 or event_shape[-1] not in (1, 3)):
                 left_out[name] = f"{event_shape} is no image of one or three channels"
             elif precision.is_calibrated and reads_images(name) and not has_images:

@@ -202,7 +202,7 @@ def detect(
     results.check(out)
     examples = open_examples(run, source, **options)
     found = detector(run, criterion, progress)
-    threshold = anomaly.conformal(found.calibration_scores_, false_alarm_rate)
+    found.set_false_alarm_rate(false_alarm_rate)
     columns = getattr(run.vae.likelihood, "columns", None)
 
     def make(batch, first):
@@ -210,7 +210,7 @@ def detect(
         result = {
             "score": scores,
             "p_value": anomaly.p_values(scores, found.calibration_scores_),
-            "is_anomaly": scores < threshold,
+            "is_anomaly": scores < found.threshold_,
         }
         if columns is not None:
             result = _without_empty(batch.x, result)

@@ -106,8 +106,19 @@ def export():
     help="Draws of z behind a score.",
 )
 @click.option("--allow-flex", is_flag=True, help="Let a TFLite file need TensorFlow's operators.")
+@click.option(
+    "--false-alarm-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Let score decide too, at this rate of false alarms among normal examples.",
+)
+@click.option(
+    "--criterion",
+    default="negative_elbo",
+    show_default=True,
+    help="By which it decides: negative_elbo, reconstruction_error or typicality.",
+)
 @click.option("--no-check", is_flag=True, help="Compare nothing with the Keras model.")
-def export_run(run, out, no_check, **options):
+def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     """Export RUN, and compare each file with the Keras model."""
     from export import plan
 
@@ -116,11 +127,15 @@ def export_run(run, out, no_check, **options):
     plan.check(*arguments.values(), **options)
     output.import_keras_vae()
     from export.exporter import export as write_exports
-    from keras_vae import runs
+    from keras_vae import runs, uses
 
     opened = runs.load(run)
     directory = opened.path / "export" if out is None else out
     vae = opened.vae
+    detector = None
+    if false_alarm_rate is not None:
+        detector = uses.detector(opened, criterion, progress=True)
+        detector.set_false_alarm_rate(false_alarm_rate)
     results = write_exports(
         vae,
         directory,
@@ -129,6 +144,7 @@ def export_run(run, out, no_check, **options):
         about={"name": opened.name, "data_set": opened.config["data"].get("source")},
         card=opened.card(),
         check=not no_check,
+        detector=detector,
         **options,
     )
     for result in results:

@@ -45,11 +45,12 @@ class _ONNX(Runtime):
                 raise not_exported(file, "metadata that are damaged") from error
             names = {value.name for value in session.get_outputs()}
             wanted = ENDPOINTS.get(file.stem)
-            if wanted and names != {onnx_output(file.stem, name) for name in wanted.outputs}:
+            if wanted and names != {onnx_output(file.stem, name) for name in wanted.given(names)}:
                 raise not_exported(file, f"outputs {', '.join(sorted(names))}")
         super().__init__(path, row_shapes, about)
 
     def _run(self, endpoint, inputs):
-        names = ENDPOINTS[endpoint].outputs
+        session = self._sessions[endpoint]
+        names = ENDPOINTS[endpoint].given({value.name for value in session.get_outputs()})
         wanted = [onnx_output(endpoint, name) for name in names]
-        return dict(zip(names, self._sessions[endpoint].run(wanted, inputs), strict=True))
+        return dict(zip(names, session.run(wanted, inputs), strict=True))

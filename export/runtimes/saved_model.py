@@ -48,4 +48,4 @@ class _SavedModel(Runtime):
 
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
         outputs = self._functions[endpoint](**tensors)
-        return {name: outputs[name].numpy() for name in ENDPOINTS[endpoint].outputs}
+        return {name: outputs[name].numpy() for name in ENDPOINTS[endpoint].given(outputs)}

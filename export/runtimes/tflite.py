@@ -49,15 +49,16 @@ class _TFLite(Runtime):
         self.batch_sizes = tuple(sorted(sizes))
 
     def _run(self, endpoint, inputs):
-        names = ENDPOINTS[endpoint].outputs
+        runners = self._runners[endpoint]
+        names = ENDPOINTS[endpoint].given(next(iter(runners.values())).get_output_details())
         (count,) = {len(value) for value in inputs.values()}
         results = []
         done = 0
         while done < count:
             # One of the batch sizes is 1.
-            size = max(size for size in self._runners[endpoint] if size <= count - done)
+            size = max(size for size in runners if size <= count - done)
             rows = {name: value[done : done + size] for name, value in inputs.items()}
-            results.append(_call(self._runners[endpoint][size], rows))
+            results.append(_call(runners[size], rows))
             done += size
         return {name: np.concatenate([result[name] for result in results]) for name in names}
 

@@ -132,6 +132,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.calibration_scores_ = calibration
         return self
 
+    def set_false_alarm_rate(self, false_alarm_rate):
+        """Set the threshold to another false-alarm rate, by the calibration examples there were.
+
+        Args:
+            false_alarm_rate: float in (0, 1).
+
+        Raises:
+            ValueError: if the detector was not calibrated, or with too few examples for the rate.
+        """
+        self._threshold = float(thresholds.conformal(self._calibrated(), false_alarm_rate))
+        return self
+
     def score_samples(self, X, progress=False):
         """Return the opposite of the score, `(N,)`: lower is more abnormal."""
         self._check_fitted()

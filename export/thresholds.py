@@ -1,0 +1,57 @@
+"""A detector that goes with a file, so that the device decides alone: whether it can."""
+
+from export.errors import message
+from export.float32 import in_float32
+
+# The draws behind the scores of a detector.
+_DRAWS = 16
+
+
+def check(detector, vae, plan):
+    """Return a detector whose threshold holds for the scores of exported files.
+
+    Args:
+        detector: `keras_vae.anomaly.AnomalyDetector`.
+        vae: `keras_vae.VAE` that is exported.
+        plan: `export.plan.Plan`.
+
+    Raises:
+        ValueError: if it is none, not fitted, of another VAE, or its score cannot be in the graph.
+    """
+    from keras_vae.anomaly import AnomalyDetector
+
+    if not isinstance(detector, AnomalyDetector):
+        raise ValueError(
+            message("`detector` must be a keras_vae.anomaly.AnomalyDetector", repr(detector))
+        )
+    # Of one that is not fitted this raises.
+    _ = detector.threshold_
+    detector.score_.from_graph(dict.fromkeys(("negative_elbo", "reconstruction_loss"), 0.0))
+    if detector.vae_ is not vae:
+        raise ValueError(
+            message("`detector` must be fitted with the VAE that is exported", "one of another VAE")
+        )
+    if "score" not in plan.endpoints:
+        raise ValueError(
+            message(
+                "`detector` goes with the endpoint score",
+                f"endpoints {', '.join(plan.endpoints)}",
+                "Add 'score' to the endpoints.",
+            )
+        )
+    if plan.num_samples != _DRAWS:
+        raise ValueError(
+            message(
+                f"`num_samples` must be {_DRAWS} with a detector, the draws of its scores",
+                f"num_samples={plan.num_samples}",
+            )
+        )
+    if in_float32(vae) is not vae:
+        raise ValueError(
+            message(
+                "`detector` must be fitted with a VAE that computes in float32, as files do",
+                "one of half precision",
+                "Load it with the policy float32, and fit the detector again.",
+            )
+        )
+    return detector
