@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae import latent, plotting
+from keras_vae import plotting
 
 
 def test_grid_places_image_by_image_row_by_row():
@@ -47,13 +47,3 @@ def test_history_picture_has_a_curve_for_training_and_one_for_validation(tmp_pat
     plotting.save_history({"loss": history["loss"]}, tmp_path / "one.png")
     both, one = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("both", "one"))
     assert len(np.unique(both.reshape(-1, 4), axis=0)) > len(np.unique(one.reshape(-1, 4), axis=0))
-
-
-def test_interpolation_is_straight_and_holds_its_ends():
-    z = latent.interpolate([1.0, -2.0], [3.0, 2.0], steps=5)
-    np.testing.assert_allclose(z, [[1, -2], [1.5, -1], [2, 0], [2.5, 1], [3, 2]])
-
-
-def test_interpolation_refuses_ends_of_two_sizes():
-    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
-        latent.interpolate(np.zeros(2), np.zeros(3))

@@ -11,6 +11,16 @@ from keras_vae.data import pixels
 from keras_vae.data.stores import ArrayStore
 
 _LEGAL_KEYS = "x_train, y_train, x_test, y_test; or x, y; or images, labels; or exactly one array"
+# What reading a damaged file may raise.
+DAMAGE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _FORMS = "x, (x, y) or ((x_train, y_train), (x_test, y_test))"
 
 
@@ -34,24 +44,27 @@ def open_file(path, value_range=None, image_size=None, color_mode=None):
         path: str or path.
         value_range, image_size, color_mode: see `keras_vae.data.load`.
     """
+    return _open(read_file(path), value_range, image_size, color_mode)
+
+
+def read_file(path):
+    """Return what a .npy or .npz file holds, {"train": ...} and "test" where there is one.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        dict from part to a name for errors, x, and y or None.
+    """
     path = pathlib.Path(path)
     try:
         if path.suffix.lower() == ".npy":
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-            parts = {"train": (str(path), array, None)}
-        else:
-            parts = _read_npz(path)
+            return {"train": (str(path), array, None)}
+        return _read_npz(path)
     except PermissionError:
         raise
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        OverflowError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         if isinstance(error, _KeysError):
             raise
         lines = str(error).splitlines() or ["no text"]
@@ -63,7 +76,6 @@ def open_file(path, value_range=None, image_size=None, color_mode=None):
                 "write it anew with numpy.save or numpy.savez.",
             )
         ) from error
-    return _open(parts, value_range, image_size, color_mode)
 
 
 class _KeysError(ValueError):

@@ -233,3 +233,13 @@ class TableData(LoadedData):
     def __init__(self, source, **options):
         super().__init__(source, **options)
         self.columns = source.columns
+
+    @property
+    def image_shape(self):
+        raise AttributeError(
+            checks.message(
+                "The rows of a table have no image_shape",
+                f"a table of {len(self.columns)} columns",
+                "Flat images need a reshape first, such as x.reshape(-1, 28, 28, 1).",
+            )
+        )

@@ -1,17 +1,19 @@
 """Tables, read whole to learn from: CSV and Parquet files, data frames, arrays of two axes."""
 
 import dataclasses
-import functools
 import os
 import pathlib
+import zipfile
 
 import numpy as np
 
 from keras_vae import checks, columns
-from keras_vae.data import table_files
+from keras_vae.data import arrays, table_files
 
 SUFFIXES = table_files.SUFFIXES
 _ARRAY_FILES = (".npy", ".npz")
+# Of a .npz file, the array that holds the rows, or the images.
+_KEYS = ("x_train", "x", "images")
 # More different texts than this are no kinds of things, but names of them.
 _MOST_CATEGORIES = 1000
 
@@ -182,27 +184,24 @@ def _check_there(argument, given, names, table):
             )
 
 
-@functools.lru_cache(maxsize=8)
-def _rank_at(path, modified):
-    try:
-        array = _array_of(path)
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    return (array[0] if isinstance(array, tuple) else array).ndim
-
-
 def _rank(path):
-    """Return the number of axes of the array in a file, None where the file is none."""
-    return _rank_at(path, path.stat().st_mtime_ns) if path.is_file() else None
+    """Return the number of axes of the rows or images in a file, None where the file is none."""
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, mmap_mode="r", allow_pickle=False).ndim
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            chosen = next((key for key in _KEYS if key in names), names[0])
+            with archive.open(f"{chosen}.npy") as member:
+                version = np.lib.format.read_magic(member)
+                read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+                return len(read(member)[0])
+    # Whatever is wrong with it, reading it says so.
+    except (*arrays.DAMAGE, IndexError, AttributeError):
+        return None
 
 
 def _array_of(path):
     """Return the array of a .npy or .npz file, or a pair of rows and labels."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(array, np.ndarray):
-        return array
-    with array as file:
-        for x, y in (("x_train", "y_train"), ("x", "y"), ("images", "labels")):
-            if x in file.files:
-                return (file[x], file[y]) if y in file.files else file[x]
-        return file[file.files[0]]
+    _, x, y = arrays.read_file(path)["train"]
+    return x if y is None else (x, y)
