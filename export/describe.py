@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from export import endpoints
+from keras_vae.columns import config
 
 FORMAT = "keras_vae export"
 FORMAT_VERSION = 1
@@ -48,13 +49,15 @@ def describe(vae, plan, about=None):
     texts = (about.get("name"), about.get("data_set"), *(about.get("labels") or ()))
     if not all(isinstance(text, str | None) for text in texts):
         raise ValueError(f"`about` must hold texts. Received: about={about!r}.")
+    columns = getattr(vae.likelihood, "columns", None)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": about.get("name"),
         "latent_dim": vae.latent_dim,
         "image_shape": list(vae.event_shape),
-        "image_range": [0, 1],
+        "image_range": None if columns else [0, 1],
+        "columns": columns and config(columns),
         "output_range": _output_range(vae, plan),
         "likelihood": _part(vae.likelihood),
         "prior": _part(vae.prior),

@@ -91,17 +91,19 @@ class TableFeatures(keras.layers.Layer):
         self.columns = as_columns(columns)
 
     def call(self, inputs):
-        there = ops.logical_not(ops.isnan(inputs))
+        isnan = ops.isnan(inputs)
+        missing = ops.cast(isnan, self.compute_dtype)
+        # By this very test: the converter to ONNX multiplies where another one chooses.
+        filled = ops.where(isnan, -ops.ones_like(inputs), inputs)
         features = []
         for index, column in enumerate(self.columns):
             if column.is_categorical:
                 places = np.arange(len(column.categories), dtype="float32")
-                features.append(ops.cast(inputs[:, index, None] == places, self.compute_dtype))
+                features.append(ops.cast(filled[:, index, None] == places, self.compute_dtype))
             else:
-                standard = (inputs[:, index, None] - column.center) / column.scale
-                standard = ops.where(there[:, index, None], standard, 0.0)
-                features.append(ops.clip(standard, -self._FARTHEST, self._FARTHEST))
-        missing = ops.cast(ops.logical_not(there), self.compute_dtype)
+                standard = (filled[:, index, None] - column.center) / column.scale
+                standard = ops.clip(standard, -self._FARTHEST, self._FARTHEST)
+                features.append(standard * (1.0 - missing[:, index, None]))
         return ops.concatenate([*features, missing], axis=-1)
 
     def compute_output_shape(self, input_shape):

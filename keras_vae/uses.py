@@ -3,6 +3,7 @@
 Each writes a row of results for each example, in shards that a restart goes on with.
 """
 
+import contextlib
 import functools
 import math
 import os
@@ -163,7 +164,9 @@ def detector(run, criterion="combined", progress=False):
     anomaly.get(criterion)
     path = run.path / DETECTORS / f"{criterion}-{run.checksum:08x}.npz"
     if path.is_file():
-        return anomaly.load(path, run.vae)
+        # A damaged one is made anew.
+        with contextlib.suppress(ValueError):
+            return anomaly.load(path, run.vae)
     calibration = open_examples(run, "validation").sample(_CALIBRATED)
     found = anomaly.AnomalyDetector(run.vae, criterion)
     found.fit(open_examples(run, "train").sample(_LEARNT), progress=progress)

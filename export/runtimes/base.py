@@ -25,11 +25,17 @@ class Generated(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """Nats of each image, `(B,)`: the negative ELBO and its two parts, which add up to it."""
+    """Nats of each image, `(B,)`: the negative ELBO and its two parts, which add up to it.
+
+    Of a file with a detector also its score, its threshold, and 1 where the score lies above it.
+    """
 
     negative_elbo: np.ndarray
     reconstruction_loss: np.ndarray
     kl_loss: np.ndarray
+    anomaly_score: np.ndarray | None = None
+    threshold: np.ndarray | None = None
+    is_anomaly: np.ndarray | None = None
 
 
 class Runtime(abc.ABC):
@@ -120,7 +126,7 @@ class Runtime(abc.ABC):
         Errors as in `decode`.
         """
         outputs = self.run("score", image=image)
-        return Scored(*(outputs[name] for name in Scored._fields))
+        return Scored(**outputs)
 
     def decode_png(self, z):
         """Return a PNG file, bytes, for each row of z `(B, D)`; errors as in `decode`."""
@@ -160,7 +166,8 @@ class Runtime(abc.ABC):
     def _check(self, name, value, row_shape):
         if name == "seed":
             value = rows.as_row_seeds(np.atleast_1d(value))
-        if name == "image":
+        is_row = name == "image" and self.metadata.get("columns")
+        if name == "image" and not is_row:
             self._refuse_bytes(_as_array(name, value, None))
         value = _as_array(name, value, np.int32 if name == "seed" else np.float32)
         if value.shape[1:] != row_shape or not value.ndim or not len(value):
@@ -168,8 +175,10 @@ class Runtime(abc.ABC):
             fix = "Add the batch axis with [None]." if value.shape == row_shape else ""
             expectation = f"{self.path} takes `{name}` of shape ({expected}) with B >= 1"
             raise ValueError(message(expectation, f"shape {value.shape}", fix))
-        if not np.all(np.isfinite(value)):
-            count = np.count_nonzero(~np.isfinite(value))
+        # Of a row of a table NaN is what is missing.
+        legal = np.isfinite(value) | np.isnan(value) if is_row else np.isfinite(value)
+        if not legal.all():
+            count = np.count_nonzero(~legal)
             expectation = f"{self.path} takes `{name}` of finite numbers"
             raise ValueError(message(expectation, f"{count} of NaN or infinity"))
         return np.ascontiguousarray(value)

@@ -12,6 +12,7 @@ from keras_vae import evaluation, tabular
 from keras_vae.anomaly import maps, scores, thresholds
 from keras_vae.anomaly.view import View
 from keras_vae.checks import file_format, message
+from keras_vae.data.arrays import DAMAGE
 from keras_vae.files import write_arrays
 from keras_vae.progress import bar
 
@@ -298,7 +299,9 @@ def load(path, vae):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
-    except (ValueError, KeyError, EOFError) as error:
+    except (FileNotFoundError, PermissionError):
+        raise
+    except DAMAGE as error:
         raise ValueError(
             message(f"{path} must be a detector that was saved", f"{error}", fix)
         ) from error

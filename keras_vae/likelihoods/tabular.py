@@ -94,8 +94,9 @@ class Tabular(Likelihood):
                 raise ValueError(checks.message(expectation, received, fix))
 
     def element_log_prob(self, x, params, training=False):
-        there = ops.logical_not(ops.isnan(x))
-        x = ops.where(there, x, ops.zeros_like(x))
+        missing = ops.isnan(x)
+        # By this very test: the converter to ONNX multiplies where another one chooses.
+        x = ops.where(missing, ops.zeros_like(x), x)
         each = []
         for index, own in enumerate(self._split_params(params)):
             column = self.columns[index]
@@ -104,7 +105,7 @@ class Tabular(Likelihood):
                 each.append(self._of_category(column, values, own))
             else:
                 each.append(self._of_number(index, values, own[..., 0]))
-        return ops.where(there, ops.stack(each, axis=-1), 0.0)
+        return ops.where(missing, 0.0, ops.stack(each, axis=-1))
 
     def mean(self, params):
         each = []
