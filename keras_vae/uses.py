@@ -65,7 +65,7 @@ def open_examples(run, source, part=None, resize=False, **options):
     """
     settings = run.config["data"]
     binarize = settings.get("binarize", "none") != "none"
-    if source in data_examples.PARTS:
+    if isinstance(source, str) and source in data_examples.PARTS:
         data = run.load_data(progress=options.get("progress", False))
         if source not in data.parts:
             raise ValueError(

@@ -67,7 +67,7 @@ def batches(path, kinds):
     """
     import pyarrow
 
-    with _refusing(path, list(kinds)):
+    with _refusing(path, names_of(path)):
         if _is_csv(path):
             import pyarrow.csv
 
