@@ -174,17 +174,22 @@ def gibberish_sets(images, seed=0):
     }
 
 
-def full_model():
-    """Return the model of all digits, D=32, its data, and its detector."""
+def kept_model(name, latent_dim, prior="standard_normal"):
+    """Return a model of all digits, trained the first time that it is asked for, and its data."""
     (x, _), _ = mnist()
-    path = RESULTS / "mnist_32.keras"
+    path = RESULTS / f"{name}.keras"
     if path.is_file():
         data = kv.data.load(x, validation_fraction=0.1, test_fraction=0)
         return keras.models.load_model(path), data
-    vae, data = train(x, 32)
+    vae, data = train(x, latent_dim, prior)
     RESULTS.mkdir(parents=True, exist_ok=True)
     vae.save(path)
     return vae, data
+
+
+def full_model():
+    """Return the model of all digits, D=32, and its data."""
+    return kept_model("mnist_32", 32)
 
 
 def gibberish():
@@ -280,14 +285,7 @@ def tables():
 
 def cluster_model():
     """Return the model of all digits whose prior is a mixture, D=10, by which z is embedded."""
-    (x, _), _ = mnist()
-    path = RESULTS / "mnist_10_mixture.keras"
-    if path.is_file():
-        return keras.models.load_model(path)
-    vae, _ = train(x, 10, kv.priors.GaussianMixture(20, seed=5))
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    vae.save(path)
-    return vae
+    return kept_model("mnist_10_mixture", 10, kv.priors.GaussianMixture(20, seed=5))[0]
 
 
 def probe():
@@ -330,7 +328,13 @@ def write(name, value):
 
 def pictures():
     """Draw what docs/uses.md shows."""
-    uses_page.draw(full_model(), cluster_model(), mnist(), gibberish_sets, binary)
+    import uses_pictures
+
+    vae, data = full_model()
+    learnt = binary(part_of(data, "train")[:_REFERENCES])
+    held_out = binary(part_of(data, "validation"))
+    plane = kept_model("mnist_2", 2)[0]
+    uses_pictures.draw(vae, plane, cluster_model(), mnist()[1], learnt, held_out)
 
 
 def page():

