@@ -23,11 +23,12 @@ _TABLE_BASELINES = ("isolation forest", "one-class SVM", "PCA reconstruction", "
 _HEAD = """\
 # What a VAE is for
 
-One trained model, and what it is used for: each with its command, its picture, and its number beside an honest
-baseline. `python benchmarks/uses.py` measures all of it anew, on two CPU cores: MNIST of TensorFlow Datasets, a VAE of
-two gated dense layers of 300 units on each side, trained for 20 epochs on pixels that are binarised anew in each,
-which takes about 40 s. RUN is the folder of a training, and INPUT what `keras-vae train` takes as SOURCE, an image
-file, or `train`, `validation` or `test` for that part of the run's own data.
+One trained model, and what it is used for: each with its command, its picture, and its number
+beside an honest baseline. `python benchmarks/uses.py` measures all of it anew, on two CPU cores:
+MNIST of TensorFlow Datasets, a VAE of two gated dense layers of 300 units on each side, trained
+for 20 epochs on pixels that are binarised anew in each, which takes about 40 s. RUN is the folder
+of a training, and INPUT what `keras-vae train` takes as SOURCE, an image file, or `train`,
+`validation` or `test` for that part of the run's own data.
 
 """
 _MORPH = """\
@@ -42,7 +43,8 @@ keras-vae manifold RUN --out manifold.png
 
 ![Between two test images: the straight line above, the great circle below](uses/morph.png)
 
-Between two test images: the straight line in z above, the great circle below. As `.gif` it moves, as `.npy` it is the array.
+Between two test images: the straight line in z above, the great circle below. As `.gif` it moves,
+as `.npy` it is the array.
 
 ![From nines to fours along the vector of the attribute](uses/attribute.png)
 
@@ -56,7 +58,8 @@ Along each axis of z, the most active one in the first row.
 
 A model of two latent dimensions: a grid even in the probability of the prior.
 
-In Python: `kv.latent.morph`, `interpolate`, `attribute`, `shift`, `traverse`, `manifold`, and `kv.plotting.save_sequences`.
+In Python: `kv.latent.morph`, `interpolate`, `attribute`, `shift`, `traverse`, `manifold`, and
+`kv.plotting.save_sequences`.
 
 """
 _EMBED = """\
@@ -69,12 +72,12 @@ keras-vae scatter RUN --out scatter.png
 
 ![t-SNE of the z of 2,000 test images](uses/scatter.png)
 
-z of 2,000 test images by t-SNE; the colours are the labels, which the model never saw. `kv.estimators.VAETransformer` is the same
-for scikit-learn's pipelines.
+z of 2,000 test images by t-SNE; the colours are the labels, which the model never saw.
+`kv.estimators.VAETransformer` is the same for scikit-learn's pipelines.
 
-Accuracy over the 10,000 test images of simple classifiers that see so many labelled images, the mean of ten draws
-(one for all 60,000), from the {dimensions} numbers of z (a mixture of 20 normal distributions as the prior), as many
-principal components, and the 784 pixels:
+Accuracy over the 10,000 test images of simple classifiers that see so many labelled images, the
+mean of ten draws (one for all 60,000), from the {dimensions} numbers of z (a mixture of 20 normal
+distributions as the prior), as many principal components, and the 784 pixels:
 
 {probe}
 
@@ -88,19 +91,22 @@ keras-vae detect RUN INPUT --false-alarm-rate 0.01 --out found.csv
 
 ![The most abnormal of the test images, and where](uses/maps.png)
 
-The most abnormal test images under the model of all digits, each above a map of the pixels that are less likely than is usual there. The
-threshold keeps the rate of false alarms: a normal example is called an anomaly with at most that probability, whatever the score, because the
+The most abnormal test images under the model of all digits, each above a map of the pixels that
+are less likely than is usual there. The threshold keeps the rate of false alarms: a normal
+example is called an anomaly with at most that probability, whatever the score, because the
 calibration images were not learnt from (conformal p-values).
 
 ### A digit that was left out
 
-Ten models, each trained without one digit; AUROC of that digit's test images among those of the other nine, D=32:
+Ten models, each trained without one digit; AUROC of that digit's test images among those of the
+other nine, D=32:
 
 {leave_one_out}
 
 ![AUROC of each digit](uses/leave_one_out.png)
 
-With D=2 the default score has {combined_2} on average, -ELBO {elbo_2}. Published: 0.855, and 0.718 for -ELBO at D=32 with digit 1 at 0.09.
+With D=2 the default score has {combined_2} on average, -ELBO {elbo_2}. Published: 0.855, and
+0.718 for -ELBO at D=32 with digit 1 at 0.09.
 
 ### No digits at all
 
@@ -108,8 +114,9 @@ AUROC against the test images, model of all digits, D=32:
 
 {gibberish}
 
-A constant image is likely under the model, which the plain likelihoods show; the default score is not fooled. What models of binary
-pixels are given are pixels above or below a half: constant images are then black or white.
+A constant image is likely under the model, which the plain likelihoods show; the default score is
+not fooled. What models of binary pixels are given are pixels above or below a half: constant
+images are then black or white.
 
 ### Tables
 
@@ -118,7 +125,8 @@ keras-vae train table.csv --label-column class --id-column id --out RUN
 keras-vae detect RUN new.csv --out found.csv
 ```
 
-AUROC of malignant rows of the breast-cancer table of scikit-learn, all learnt from the same 70 % of the benign rows; the mean of
+AUROC of malignant rows of the breast-cancer table of scikit-learn, all learnt from the same 70 %
+of the benign rows; the mean of
 {splits} splits:
 
 {tables}
@@ -131,12 +139,13 @@ Over 20 splits of the 10,000 test images into calibration and held-out halves:
 
 {alarms}
 
-Of a rate asked for, the binomial interval holds 95 % of held-out halves if the threshold were exact; that of a calibration by
-5,000 images scatters about as much again.
+Of a rate asked for, the binomial interval holds 95 % of held-out halves if the threshold were
+exact; that of a calibration by 5,000 images scatters about as much again.
 
 ### How the default score was chosen
 
-By held-out classes of training images, and by tables that are not the one above; no test set had a part in it. Mean AUROC:
+By held-out classes of training images, and by tables that are not the one above; no test set had
+a part in it. Mean AUROC:
 
 {chosen}
 
@@ -150,15 +159,18 @@ keras-vae score RUN INPUT --out scores.csv
 
 ![The most and the least likely test images](uses/density.png)
 
-The ten test images of highest log p(x) above, those of lowest below: ones are simple, and likely for that. The file has log p(x) in nats with the standard error of
-its 100 draws, bits for each pixel, and the share of the training images that are less likely.
+The ten test images of highest log p(x) above, those of lowest below: ones are simple, and likely
+for that. The file has log p(x) in nats with the standard error of its 100 draws, bits for each
+pixel, and the share of the training images that are less likely.
 
 ## Limits
 
-- A score ranks by what this model learnt from these images. It knows nothing of what an anomaly costs.
-- The guarantee of a false-alarm rate is for new examples like the calibration ones. Where the data drift, calibrate anew.
-- `combined`, `complexity` and the neighbours need more than the graph of a file can hold: an exported `score` decides by
-  `negative_elbo`, `reconstruction_error` or `typicality`.
+- A score ranks by what this model learnt from these images. It knows nothing of what an anomaly
+  costs.
+- The guarantee of a false-alarm rate is for new examples like the calibration ones. Where the
+  data drift, calibrate anew.
+- `combined`, `complexity` and the neighbours need more than the graph of a file can hold: an
+  exported `score` decides by `negative_elbo`, `reconstruction_error` or `typicality`.
 """
 
 
