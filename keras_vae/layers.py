@@ -89,12 +89,14 @@ class TableFeatures(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.columns = as_columns(columns)
+        # What stands for a missing value: the centre, and no place of a category.
+        self._instead = np.float32([-1 if c.is_categorical else c.center for c in self.columns])
 
     def call(self, inputs):
         isnan = ops.isnan(inputs)
         missing = ops.cast(isnan, self.compute_dtype)
         # By this very test: the converter to ONNX multiplies where another one chooses.
-        filled = ops.where(isnan, -ops.ones_like(inputs), inputs)
+        filled = ops.where(isnan, self._instead, inputs)
         features = []
         for index, column in enumerate(self.columns):
             if column.is_categorical:
@@ -102,8 +104,7 @@ class TableFeatures(keras.layers.Layer):
                 features.append(ops.cast(filled[:, index, None] == places, self.compute_dtype))
             else:
                 standard = (filled[:, index, None] - column.center) / column.scale
-                standard = ops.clip(standard, -self._FARTHEST, self._FARTHEST)
-                features.append(standard * (1.0 - missing[:, index, None]))
+                features.append(ops.clip(standard, -self._FARTHEST, self._FARTHEST))
         return ops.concatenate([*features, missing], axis=-1)
 
     def compute_output_shape(self, input_shape):
