@@ -42,7 +42,8 @@ class Tabular(Likelihood):
     >>> from keras_vae.columns import Column
     >>> likelihood = Tabular([Column("weight", center=70.0, scale=10.0)])
     >>> x = np.float32([[70.0], [np.nan]])
-    >>> likelihood.log_prob(x, np.zeros((2, 1), "float32")).numpy().round(4).tolist()
+    >>> log_prob = likelihood.log_prob(x, np.zeros((2, 1), "float32"))
+    >>> [round(float(value), 4) for value in log_prob]
     [-3.2215, 0.0]
     """
 
