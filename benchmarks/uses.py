@@ -46,7 +46,7 @@ def mnist():
     parts = []
     for name, data in (("train", {"validation_fraction": 0}), ("test", {})):
         loaded = kv.data.load("mnist", batch_size=_ROWS, labels=True, **data)
-        parts.append(kv.uses.data_examples.PartExamples([loaded.parts[name]], has_labels=True))
+        parts.append(kv.data.examples.PartExamples([loaded.parts[name]], has_labels=True))
     return [part.read(0, len(part))[::2] for part in parts]
 
 
@@ -78,7 +78,7 @@ def train(images, latent_dim, prior="standard_normal", epochs=_EPOCHS):
 
 def part_of(data, name):
     """Return all images of a part in their order, in [0, 1]."""
-    examples = kv.uses.data_examples.PartExamples([data.parts[name]])
+    examples = kv.data.examples.PartExamples([data.parts[name]])
     return examples.read(0, len(examples)).x
 
 
