@@ -1,7 +1,5 @@
 """The detector: a score, what normal examples taught it, and a threshold."""
 
-import json
-
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
@@ -9,14 +7,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from keras_vae import evaluation, tabular
-from keras_vae.anomaly import maps, scores, thresholds
+from keras_vae.anomaly import maps, saved, scores, thresholds
 from keras_vae.anomaly.view import View
-from keras_vae.checks import file_format, message
-from keras_vae.data.arrays import DAMAGE
-from keras_vae.files import write_arrays
+from keras_vae.checks import message
 from keras_vae.progress import bar
 
-FORMAT, FORMAT_VERSION = "keras_vae detector", 1
+_SAVED = ("criterion", "contamination", "false_alarm_rate")
 # Of the rows, where a false-alarm rate is asked for and none are given to calibrate with.
 _CALIBRATION_SHARE = 0.25
 _ROWS = 64
@@ -183,13 +179,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def save(self, path):
         """Write what was learnt, but for the VAE, to a .npz file; `load` reads it."""
         self._check_fitted()
-        about = {"format": FORMAT, "format_version": FORMAT_VERSION, "criterion": self.criterion}
-        about |= {name: getattr(self, name) for name in ("contamination", "false_alarm_rate")}
-        about |= {"threshold": float(self.threshold_), "n_features": self.n_features_in_}
-        arrays = {f"score_{name}": value for name, value in self.score_.state().items()}
-        if self.calibration_scores_ is not None:
-            arrays["calibration"] = self.calibration_scores_
-        write_arrays(path, {"about": np.array(json.dumps(about)), "usual": self.usual_, **arrays})
+        about = {name: getattr(self, name) for name in _SAVED}
+        about |= {"threshold": self.threshold_, "n_features": self.n_features_in_}
+        state = {"usual": self.usual_, "score": self.score_.state()}
+        saved.write(path, about, {**state, "calibration": self.calibration_scores_})
 
     @property
     def offset_(self):
@@ -294,24 +287,11 @@ def load(path, vae):
     Raises:
         ValueError: if the file is none, or damaged.
     """
-    fix = "Fit the detector again."
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
-    except (FileNotFoundError, PermissionError):
-        raise
-    except DAMAGE as error:
-        raise ValueError(
-            message(f"{path} must be a detector that was saved", f"{error}", fix)
-        ) from error
-    file_format(path, about, FORMAT, FORMAT_VERSION, fix)
-    settings = {name: about[name] for name in ("criterion", "contamination", "false_alarm_rate")}
-    detector = AnomalyDetector(vae, **settings)
+    about, state = saved.read(path)
+    detector = AnomalyDetector(vae, **{name: about[name] for name in _SAVED})
     detector.vae_, detector.score_ = vae, scores.get(about["criterion"])
-    state = {name.removeprefix("score_"): a for name, a in arrays.items() if "score_" in name}
-    detector.score_.restore(state)
-    detector.usual_, detector.n_features_in_ = arrays["usual"], about["n_features"]
-    detector.calibration_scores_ = arrays.get("calibration")
+    detector.score_.restore(state["score"])
+    detector.usual_, detector.n_features_in_ = state["usual"], about["n_features"]
+    detector.calibration_scores_ = state["calibration"]
     detector._threshold = about["threshold"]
     return detector

@@ -1,0 +1,138 @@
+"""What `uses.py` measures with: data, models, scores and baselines."""
+
+import keras
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+import keras_vae as kv
+from keras_vae import anomaly
+from keras_vae.anomaly.view import View
+
+_EPOCHS, _BATCH, _RATE = 20, 128, 1e-3
+ROWS = 1000
+
+
+def mnist():
+    """Return images in [0, 1] and labels, of training and test, in the order of the set."""
+    parts = []
+    for name, data in (("train", {"validation_fraction": 0}), ("test", {})):
+        loaded = kv.data.load("mnist", batch_size=ROWS, labels=True, **data)
+        parts.append(kv.data.examples.PartExamples([loaded.parts[name]], has_labels=True))
+    return [part.read(0, len(part))[::2] for part in parts]
+
+
+def train(images, latent_dim, prior="standard_normal", epochs=_EPOCHS):
+    """Return a VAE of gated dense layers trained on images, and its data of `kv.data.load`."""
+    data = kv.data.load(
+        images, batch_size=_BATCH, binarize="dynamic", validation_fraction=0.1, test_fraction=0
+    )
+    layers = {"units": (300, 300), "gated": True}
+    likelihood = kv.likelihoods.Bernoulli()
+    vae = kv.VAE(
+        kv.networks.mlp_encoder(data.image_shape, latent_dim, seed=0, **layers),
+        kv.networks.mlp_decoder(
+            data.image_shape,
+            latent_dim,
+            output_bias=likelihood.bias(data.mean),
+            seed=1,
+            **layers,
+        ),
+        likelihood=likelihood,
+        prior=prior,
+        seed=2,
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(_RATE, epochs * len(data.train))
+    vae.compile(keras.optimizers.Adam(schedule))
+    vae.fit(data.train, epochs=epochs, verbose=0)
+    return vae, data
+
+
+def part_of(data, name):
+    """Return all images of a part in their order, in [0, 1]."""
+    examples = kv.data.examples.PartExamples([data.parts[name]])
+    return examples.read(0, len(examples)).x
+
+
+def binary(images):
+    """Return images as the detectors of binary pixels are given them."""
+    return (images > 0.5).astype("float32")
+
+
+def scores_of(vae, normal, others, names):
+    """Return how abnormal sets of examples are by each score, fitted to normal ones."""
+    fitted = {name: anomaly.get(name) for name in names}
+
+    def measured(x):
+        parts = []
+        for start in range(0, len(x), ROWS):
+            view = View(vae, x[start : start + ROWS])
+            parts.append([score.measure(view) for score in fitted.values()])
+        return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+    for score, values in zip(fitted.values(), measured(normal), strict=True):
+        score.fit(values)
+    found = {}
+    for key, x in others.items():
+        values = zip(fitted.items(), measured(x), strict=True)
+        found[key] = {name: score.score(value) for (name, score), value in values}
+    return found
+
+
+def auroc(normal, abnormal):
+    """Return the area under the ROC curve of scores that are higher where more abnormal."""
+    labels = np.r_[np.zeros(len(normal)), np.ones(len(abnormal))]
+    return float(roc_auc_score(labels, np.r_[normal, abnormal]))
+
+
+def pixel_neighbors(references, images):
+    """Return the mean cosine distance from the 5 nearest reference images, pixel by pixel."""
+    references, images = (x.reshape(len(x), -1) for x in (references, images))
+    search = NearestNeighbors(n_neighbors=5, metric="cosine", algorithm="brute").fit(references)
+    return search.kneighbors(images)[0].mean(axis=1)
+
+
+def gibberish_sets(images, seed=0):
+    """Return what is no digit at all: 1,000 images of each kind, made of test images or not."""
+    rng = np.random.default_rng(seed)
+    some = images[:1000]
+    digits = load_digits().images / 16.0
+    scaled = kv.data.load(digits, image_size=28, validation_fraction=0, test_fraction=0)
+    greys = np.linspace(0.0, 1.0, 256, dtype="float32")
+    return {
+        "uniform noise": rng.random(some.shape, "float32"),
+        "shuffled pixels": rng.permuted(some.reshape(len(some), -1), axis=1).reshape(some.shape),
+        "inverted digits": 1.0 - some,
+        "constant images": np.broadcast_to(greys[:, None, None, None], (256, 28, 28, 1)).copy(),
+        "scikit-learn digits": part_of(scaled, "train"),
+    }
+
+
+def table_baselines(learnt, rows):
+    """Return how abnormal rows of numbers are by the usual detectors, on standardised columns."""
+    scaler = StandardScaler().fit(learnt)
+    learnt, rows = scaler.transform(learnt), scaler.transform(rows)
+    pca = PCA(0.95).fit(learnt)
+    residual = rows - pca.inverse_transform(pca.transform(rows))
+    search = NearestNeighbors(n_neighbors=5).fit(learnt)
+    return {
+        "isolation forest": -IsolationForest(random_state=0).fit(learnt).score_samples(rows),
+        "one-class SVM": -OneClassSVM(gamma="scale", nu=0.1).fit(learnt).score_samples(rows),
+        "PCA reconstruction": (residual**2).sum(axis=1),
+        "k-NN distance": search.kneighbors(rows)[0].mean(axis=1),
+    }
+
+
+def table_sets():
+    """Yield the name of a table, whether it is a test set, its normal and its abnormal rows."""
+    cancer = load_breast_cancer()
+    yield "breast cancer", True, cancer.data[cancer.target == 1], cancer.data[cancer.target == 0]
+    for name, load in (("wine", load_wine), ("iris", load_iris), ("digits", load_digits)):
+        x, y = load(return_X_y=True)
+        for label in np.unique(y)[:3]:
+            yield f"{name} without {label}", False, x[y != label], x[y == label]
