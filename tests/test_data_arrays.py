@@ -179,7 +179,9 @@ def test_arrays_of_the_wrong_form():
     refused((BYTES, np.arange(29)), "30 integers", "(29,)")
     refused((BYTES, BYTES, BYTES), "a tuple of 3", "(x, y)")
     refused(((BYTES, None), (BYTES[:, :3], None)), "one shape", "(3, 4, 3)")
-    refused(BYTES[:5], "Too few images: `validation_fraction`", "0.1 of 5", validation_fraction=0.1)
+    refused(
+        BYTES[:5], "Too few examples: `validation_fraction`", "0.1 of 5", validation_fraction=0.1
+    )
 
 
 def test_files_that_are_refused(tmp_path):

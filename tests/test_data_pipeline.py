@@ -300,7 +300,7 @@ def test_mean_is_that_of_the_training_images():
         ({"cache": "yes"}, "`cache` must be one of 'auto', True, False"),
         ({"value_range": (1, 0)}, "`value_range` must be two numbers (low, high)"),
         ({"labels": True}, "labels=True needs a source with labels"),
-        ({"test_fraction": 0.001}, "Too few images: `test_fraction`"),
+        ({"test_fraction": 0.001}, "Too few examples: `test_fraction`"),
     ],
 )
 def test_bad_arguments(arguments, words):

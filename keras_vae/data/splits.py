@@ -20,10 +20,10 @@ def count(total, fraction, part):
     if fraction and not 0 < taken < total:
         raise ValueError(
             checks.message(
-                f"Too few images: `{part}_fraction` must leave at least one image for "
+                f"Too few examples: `{part}_fraction` must leave at least one for "
                 f"{part} and one for training",
-                f"{part}_fraction={fraction:g} of {total} images",
-                f"Give more images or another fraction; {part}_fraction=0 makes no {part} part.",
+                f"{part}_fraction={fraction:g} of {total} examples",
+                f"Give more of them or another fraction; {part}_fraction=0 makes no {part} part.",
             )
         )
     return taken
