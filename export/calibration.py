@@ -91,7 +91,7 @@ def images_of(data, vae, count=_EXAMPLES + _HELD_OUT):
         raise ValueError(message(expected, f"{type(data).__name__} ({error})")) from error
     images = np.concatenate(arrays)[:count] if arrays else np.empty((0, *event_shape), np.float32)
     legal = np.isfinite(images)
-    if hasattr(vae.likelihood, "columns"):
+    if vae.likelihood.columns is not None:
         # Of a row of a table NaN is what is missing.
         legal |= np.isnan(images)
     if images.shape[1:] != tuple(event_shape) or not len(images) or not legal.all():

@@ -49,7 +49,7 @@ def describe(vae, plan, about=None):
     texts = (about.get("name"), about.get("data_set"), *(about.get("labels") or ()))
     if not all(isinstance(text, str | None) for text in texts):
         raise ValueError(f"`about` must hold texts. Received: about={about!r}.")
-    columns = getattr(vae.likelihood, "columns", None)
+    columns = vae.likelihood.columns
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

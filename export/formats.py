@@ -10,6 +10,10 @@ from export.errors import close_names, message
 Z_TOLERANCE = 1e-5
 
 
+# The output that says whether an image is an anomaly; it follows from two others.
+DECISION = "is_anomaly"
+
+
 class Endpoint(NamedTuple):
     """The names of an endpoint's inputs and outputs, and of outputs that only some files have."""
 
@@ -30,7 +34,7 @@ ENDPOINTS = {
     "score": Endpoint(
         ("image",),
         ("negative_elbo", "reconstruction_loss", "kl_loss"),
-        ("anomaly_score", "threshold", "is_anomaly"),
+        ("anomaly_score", "threshold", DECISION),
     ),
     "decode_png": Endpoint(("z",), ("image_bytes",)),
 }
@@ -60,18 +64,16 @@ class Precision(NamedTuple):
         words: str, for people.
         is_calibrated: bool, whether its ranges come from examples.
         cannot: tuple of str, the endpoints that it cannot carry.
-        keeps_scores: bool, whether scores come out as those that a threshold was calibrated for.
     """
 
     words: str
     is_calibrated: bool = False
     cannot: tuple = ()
-    keeps_scores: bool = False
 
 
 PRECISIONS = {
-    "float32": Precision("32-bit floats", keeps_scores=True),
-    "float16": Precision("weights of 16-bit floats", keeps_scores=True),
+    "float32": Precision("32-bit floats"),
+    "float16": Precision("weights of 16-bit floats"),
     "dynamic": Precision("8-bit weights, 32-bit floats between the layers"),
     "int8": Precision("8-bit weights and layers; inputs and outputs stay floats", True),
     "full_int8": Precision(

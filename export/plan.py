@@ -53,7 +53,7 @@ class Plan:
                 left_out[name] = f"{target.format.name} has no operator that writes PNG"
             elif name in precision.cannot:
                 left_out[name] = "its sampler and sums need floats"
-            elif name == "score" and self.detector is not None and not precision.keeps_scores:
+            elif name == "score" and self.detector is not None and target.precision != "float32":
                 left_out[name] = "its scores are not those that the threshold was calibrated for"
             elif name == "decode_png" and (len(event_shape) != 3 or event_shape[-1] not in (1, 3)):
                 left_out[name] = f"{event_shape} is no image of one or three channels"

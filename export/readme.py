@@ -69,11 +69,36 @@ def _facts(model):
         comes_out = (
             f"{'integers' if limits[1] == 255 else 'floats'} from {limits[0]} to {limits[1]}"
         )
+    if model.get("columns"):
+        return _facts_of_rows(model) + _decision(model)
     return (
         f"z has {model['latent_dim']} numbers, an image {image}. Images go in as floats from 0 to "
         f"1 and come out as {comes_out}: the mean of p(x|z) under a {model['likelihood']['class']} "
         f"likelihood. Prior: {model['prior']['class']}. One seed gives one z in every file and in "
         "Keras."
+    ) + _decision(model)
+
+
+def _facts_of_rows(model):
+    rows = ["| place | column | what goes in and comes out |", "|---|---|---|"]
+    for place, column in enumerate(model["columns"]):
+        categories = [f"{code}: {name}" for code, name in enumerate(column["categories"])]
+        shown = ", ".join(categories[:10]) + (" and so on" if len(categories) > 10 else "")
+        rows.append(f"| {place} | {column['name']} | {shown or 'the number itself'} |")
+    return (
+        f"z has {model['latent_dim']} numbers, and `image` stands for a row of {len(rows) - 2}: "
+        "floats as they are in the table, categories by their number, or by the next number after "
+        "the last where one was never seen, and NaN for what is missing.\n\n" + "\n".join(rows)
+    )
+
+
+def _decision(model):
+    found = model.get("detector")
+    if not found:
+        return ""
+    return (
+        f"\n\n`score` decides by {found['criterion']}: `anomaly_score` is higher where an example "
+        f"is more abnormal, and `is_anomaly` is 1 where it lies above {found['threshold']:.6g}."
     )
 
 

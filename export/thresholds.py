@@ -26,18 +26,10 @@ def check(detector, vae, plan):
         )
     # Of one that is not fitted this raises.
     _ = detector.threshold_
-    detector.score_.from_graph(dict.fromkeys(("negative_elbo", "reconstruction_loss"), 0.0))
+    check_score(detector.criterion, plan.endpoints)
     if detector.vae_ is not vae:
         raise ValueError(
             message("`detector` must be fitted with the VAE that is exported", "one of another VAE")
-        )
-    if "score" not in plan.endpoints:
-        raise ValueError(
-            message(
-                "`detector` goes with the endpoint score",
-                f"endpoints {', '.join(plan.endpoints)}",
-                "Add 'score' to the endpoints.",
-            )
         )
     if plan.num_samples != _DRAWS:
         raise ValueError(
@@ -55,3 +47,32 @@ def check(detector, vae, plan):
             )
         )
     return detector
+
+
+def check_score(criterion, endpoints):
+    """Raise `ValueError` unless the graph can compute a score, and `score` is asked for.
+
+    Args:
+        criterion: str, the name of a score.
+        endpoints: list of str.
+    """
+    from keras_vae import anomaly
+
+    if not anomaly.get(criterion).in_graph:
+        legal = [repr(name) for name, kind in anomaly.SCORES.items() if kind.in_graph]
+        raise ValueError(
+            message(
+                "The score of an exported detector must be one that the graph can compute, "
+                + " or ".join(legal),
+                repr(criterion),
+                "Export a detector with such a score, or call this one from Python.",
+            )
+        )
+    if "score" not in endpoints:
+        raise ValueError(
+            message(
+                "A detector goes with the endpoint score",
+                f"endpoints {', '.join(endpoints)}",
+                "Add 'score' to the endpoints.",
+            )
+        )

@@ -10,6 +10,8 @@ NUMERIC, CATEGORICAL = "numeric", "categorical"
 # float32 keeps 24 bits: where a column's spread is a smaller part of its values, it loses more
 # than a thousandth of it.
 _LEAST_SPREAD = 2.0**-14
+# So many categories are nothing odd even in a small table.
+_FEW = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,10 @@ class Column:
             return np.asarray(values, "float32")
         places = {category: place for place, category in enumerate(self.categories)}
         unseen = len(self.categories)
-        codes = (np.nan if value is None else places.get(value, unseen) for value in values)
+        codes = (
+            np.nan if value is None or value != value else places.get(value, unseen)
+            for value in values
+        )
         return np.fromiter(codes, "float32", len(values))
 
     def decode(self, values):
@@ -95,6 +100,8 @@ def numeric(name, values):
             )
         )
     center, spread = float(there.mean()), float(there.std())
+    if there.min() == there.max() or spread < np.finfo("float32").tiny:
+        spread = 0.0
     if 0 < spread < _LEAST_SPREAD * np.abs(there).max():
         raise ValueError(
             message(
@@ -116,11 +123,13 @@ def categorical(name, values, most):
     there = [value for value in values if value is not None]
     _check_any(name, there, len(values))
     categories = sorted(set(there))
-    if len(categories) > most:
+    # A different text in most rows is no kind of thing either.
+    if len(categories) > min(most, max(_FEW, len(there) // 2)):
         raise ValueError(
             message(
-                f"Column {name!r} of texts must have at most {most} different ones",
-                f"{len(categories)}, such as {categories[0]!r}",
+                f"Column {name!r} of texts must have at most {most} different ones, and fewer than "
+                "half as many as rows",
+                f"{len(categories)} in {len(there)} rows, such as {categories[0]!r}",
                 "Leave it out with drop_columns (--drop), or as what names the rows, with "
                 "id_column (--id-column).",
             )

@@ -1,15 +1,14 @@
 """A VAE as scikit-learn's transformers: in pipelines, grid searches and cross-validation."""
 
 import numpy as np
-from keras import ops
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from keras_vae import tabular
 from keras_vae.checks import message
+from keras_vae.parts import in_parts
 
-_ROWS = 1024
 _DRAWS = 16
 
 
@@ -79,7 +78,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def transform(self, X):
         """Return the centres of q(z|x), `(N, D)`."""
         x = self._examples(X)
-        return self._in_parts(self.vae_.embed, x)
+        return in_parts(self.vae_.embed, x)
 
     def inverse_transform(self, X):
         """Return the means of p(x|z), `(N, columns)`, for z `(N, D)`."""
@@ -91,7 +90,7 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     f"`X` must have {self.vae_.latent_dim} columns, those of z", f"{z.shape[1]}"
                 )
             )
-        return self._in_parts(self.vae_.decode, z).reshape(len(z), -1)
+        return in_parts(self.vae_.decode, z).reshape(len(z), -1)
 
     def score(self, X, y=None):
         """Return the mean ELBO of the rows in nats, by which a grid search can choose.
@@ -107,13 +106,6 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_is_fitted(self, "vae_")
         rows = tabular.rows(self, X, reset=False).astype("float32")
         return rows.reshape(-1, *self.vae_.event_shape)
-
-    @staticmethod
-    def _in_parts(function, rows):
-        parts = range(0, len(rows), _ROWS)
-        return np.concatenate(
-            [ops.convert_to_numpy(function(rows[start : start + _ROWS])) for start in parts]
-        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

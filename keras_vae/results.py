@@ -93,8 +93,10 @@ def read_column(path, name):
     import pyarrow.csv
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table if suffix == ".parquet" else pyarrow.csv.read_csv
-    return table(path)[name].to_numpy()
+    if suffix == ".parquet":
+        return pyarrow.parquet.read_table(path, columns=[name])[name].to_numpy()
+    only = pyarrow.csv.ConvertOptions(include_columns=[name])
+    return pyarrow.csv.read_csv(path, convert_options=only)[name].to_numpy()
 
 
 def _write_npz(path, folder):
@@ -133,7 +135,8 @@ def _write_tables(open_writer, folder):
     first = _as_table(next(parts))
     with open_writer(first.schema) as writer:
         for table in itertools.chain([first], map(_as_table, parts)):
-            writer.write_table(table)
+            # Of other columns pyarrow would write what nobody can read.
+            writer.write_table(table.select(first.column_names).cast(first.schema))
 
 
 def _as_table(arrays):

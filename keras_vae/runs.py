@@ -122,6 +122,9 @@ class Run:
 
     def load_data(self, **changes):
         """Load the data that the run was trained on; `changes` replace arguments of the load."""
+        if self.vae.likelihood.columns is not None:
+            # As the model knows them, even where the file has changed since.
+            changes["columns"] = self.vae.likelihood.columns
         try:
             loaded = data.load(**{**self.config["data"], **changes})
         except TypeError as error:

@@ -125,6 +125,11 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     # Before TensorFlow is imported.
     arguments = {name: options.pop(name) for name in ("formats", "precisions", "endpoints")}
     plan.check(*arguments.values(), **options)
+    context = click.get_current_context()
+    if false_alarm_rate is None and (
+        context.get_parameter_source("criterion") is not click.core.ParameterSource.DEFAULT
+    ):
+        raise click.UsageError("--criterion goes with --false-alarm-rate.")
     output.import_keras_vae()
     from export.exporter import export as write_exports
     from keras_vae import runs, uses
@@ -134,6 +139,9 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     vae = opened.vae
     detector = None
     if false_alarm_rate is not None:
+        from export import thresholds
+
+        thresholds.check_score(criterion, arguments["endpoints"])
         detector = uses.detector(opened, criterion, progress=True)
         detector.set_false_alarm_rate(false_alarm_rate)
     results = write_exports(

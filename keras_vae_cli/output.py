@@ -101,7 +101,7 @@ def report_rows(work, next_command, tell=lambda facts: ()):
 
 def is_table(run):
     """Return whether a run is of a table."""
-    return hasattr(run.vae.likelihood, "columns")
+    return run.vae.likelihood.columns is not None
 
 
 def check_images(run):

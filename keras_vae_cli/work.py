@@ -124,8 +124,8 @@ def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num
     def tell(facts):
         share = facts["anomalies"] / facts["rows"]
         yield (
-            f"{facts['anomalies']} of {facts['rows']} are anomalies ({share:.1%}), where at most "
-            f"{false_alarm_rate:.1%} of normal ones would be."
+            f"{facts['anomalies']} of {facts['rows']} are anomalies ({share:.1%}), where "
+            f"{false_alarm_rate:.1%} of new normal ones would be, on average."
         )
         if facts.get("unseen_categories"):
             yield f"{facts['unseen_categories']} values are categories never seen in training."

@@ -70,6 +70,22 @@ def read_ids(path):
     return results.read_column(path, "id")
 
 
+@pytest.mark.parametrize("suffix", results.SUFFIXES)
+def test_shards_of_other_columns_are_no_file(suffix, tmp_path):
+    def make(start, stop):
+        more = {"more": np.zeros(stop - start)} if start else {}
+        return {"id": np.arange(start, stop), **(more if suffix != ".npz" else {})}
+
+    def fewer(start, stop):
+        return {"id": np.arange(start, stop)} | ({} if start else {"more": np.zeros(stop)})
+
+    path = tmp_path / f"out{suffix}"
+    results.Results(path, {}, COUNT, 1).write(make)
+    with pytest.raises(KeyError):
+        results.Results(tmp_path / f"other{suffix}", {}, COUNT, 1).write(fewer)
+    assert not (tmp_path / f"other{suffix}").exists()
+
+
 def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "out.npz"
     results.Results(path, {"a": 1}, 5, 1).write(rows)

@@ -11,6 +11,8 @@ from scipy import special, stats
 
 import keras_vae as kv
 from keras_vae.columns import Column
+from keras_vae.data.examples import PartExamples
+from keras_vae.data.table_examples import open_table
 
 COLUMNS = (
     Column("weight", center=70.0, scale=10.0),
@@ -189,7 +191,7 @@ def test_numbers_that_name_categories_can_be_said_to(tmp_path):
         ({"age": [1.0, 2.0] * 20}, "Did you mean 'age'?", {"label_column": "ages", "labels": True}),
         ({"a": [None, None] * 20}, "Column 'a' must hold at least one value", {}),
         ({"a": [1.0, np.inf] * 20}, "numbers below 1e30. Received: inf", {}),
-        ({"a": [f"n{i}" for i in range(3000)]}, "at most 1000 different ones", {}),
+        ({"a": [f"n{i}" for i in range(3000)]}, "at most 1000 different ones, and fewer", {}),
         ({"a": 1e9 + np.arange(40.0)}, "Subtract a constant", {}),
         ({"a": np.array(["2020-01-01"] * 40, "datetime64[D]")}, "numbers or texts", {}),
         ({"a": [1.0] * 40}, "`image_size` must be left out for a table", {"image_size": 8}),
@@ -198,13 +200,60 @@ def test_numbers_that_name_categories_can_be_said_to(tmp_path):
         ({"a": [1.0] * 40}, "a column to learn from", {"drop_columns": ("a",)}),
         ({"a": [], "b": []}, "at least one row", {}),
         ({"a": [1.0], "b": [2.0]}, "Too few", {}),
-        ({"a": [1.0, 2.0], "b": [1.0]}, "columns of one length", {}),
+        ({"a": [1.0, 2.0], "b": [1.0]}, "all of one length", {}),
         ("digits", "`id_column` must be left out for images", {"id_column": "a"}),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 def test_tables_that_cannot_be_learnt_from_are_refused(source, words, options):
     refused(source, words, **options)
+
+
+def test_a_file_is_read_afterwards_as_it_was_learnt_from(tmp_path):
+    rows = ["name,flag,code,size,day,half"]
+    rows += [
+        f"{i:03d},{('True', 'False')[i % 2]},0{i % 3},{i % 4}.0,2020-01-0{1 + i % 5},{i / 2}"
+        for i in range(40)
+    ]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(rows) + "\n")
+    options = {"id_column": "name", "label_column": "day", "validation_fraction": 0}
+    data = kv.data.load(
+        path, categorical_columns=("code", "size"), test_fraction=0, labels=True, **options
+    )
+    assert data.columns[0].categories == ("False", "True")
+    assert data.columns[1].categories == ("00", "01", "02")
+    learnt = PartExamples([data.parts["train"]], class_names=data.class_names, has_labels=True)
+    again = open_table(path, data.columns, "day", "name")
+    for found, expected in zip(again.read(0, 40), learnt.read(0, 40), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert again.read(5, 7).ids.tolist() == ["005", "006"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (np.zeros((5, 7)), "An array must have the 3 columns of the model. Received: 7"),
+        (np.zeros((5, 2)), "without 'x2'"),
+        ({"x0": ["a"], "x1": [1.0], "x2": [1.0]}, "Column 'x0' of INPUT must hold numbers"),
+        (np.full((5, 3), np.nan), "a value at least. Received: 5 rows without any"),
+        (np.full((5, 3), np.inf), "none that 32 bits cannot. Received: np.float64(inf)"),
+        (np.full((5, 3), 1e300), "Received: np.float64(1e+300)"),
+        (np.zeros((5, 3, 2)), "A model of a table takes"),
+    ],
+    ids=["wide", "narrow", "text", "missing", "infinite", "large", "images"],
+)
+def test_arrays_that_do_not_fit_a_model_are_refused(source, words):
+    columns = kv.data.load(numbers()).columns
+    with pytest.raises(ValueError) as error:
+        open_table(source, columns)
+    assert words in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize("value", [0.3, 1 / 3, 1e-50, 0.0, 1.7e9])
+def test_a_column_of_one_value_is_no_mistake(value):
+    (column,) = kv.data.load({"a": np.full(200, value)}).columns
+    assert (column.center, column.scale) == (pytest.approx(value), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,34 @@ def test_normal_images_are_let_pass_and_odd_ones_are_not(command_line, tmp_path)
     assert (pixels[..., 0] - pixels[..., 2] > 100).any()
 
 
+def test_arrays_are_told_apart_by_what_they_hold(run, tmp_path):
+    x = np.zeros((2, 30, 8, 8), "float32")
+    x[:, :, 3, 3] = np.array([0.0, 1.0])[:, None]
+    for images in x:
+        uses.embed(run, images, tmp_path / f"out{images.max():.0f}")
+    with pytest.raises(ValueError, match="must be those of the same command"):
+        uses.embed(run, x[0], tmp_path / "out1")
+
+
+def test_columns_do_not_depend_on_the_rows(make_vae, images, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_vae.shards._MOST_ROWS", 20)
+    vae = make_vae()
+    mixed = images.copy()
+    mixed[25:] = 0.5
+
+    class Binary(runs.Run):
+        checksum = 0
+
+        def load_data(self, **_):
+            return kv.data.load(images[..., 0])
+
+    run = Binary(tmp_path, {"data": {}})
+    run.__dict__["vae"] = vae
+    uses.score(run, mixed[..., 0], tmp_path / "s.csv", num_samples=5)
+    bits = read_column(tmp_path / "s.csv", "bits_per_dim")
+    assert np.isfinite(bits[:25]).all() and np.isnan(bits[25:]).all()
+
+
 def test_the_detector_is_kept_and_made_anew_where_it_is_damaged(run, tmp_path):
     found = uses.detector(run, "typicality")
     (path,) = (run.path / uses.DETECTORS).glob("typicality-*.npz")

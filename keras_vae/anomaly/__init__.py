@@ -3,7 +3,7 @@
 from keras_vae.anomaly.detector import AnomalyDetector, load
 from keras_vae.anomaly.maps import heat, surprise
 from keras_vae.anomaly.scores import SCORES, Score, get
-from keras_vae.anomaly.thresholds import conformal, p_values, quantile
+from keras_vae.anomaly.thresholds import conformal, p_values, place, quantile
 
 __all__ = [
     "SCORES",
@@ -14,6 +14,7 @@ __all__ = [
     "heat",
     "load",
     "p_values",
+    "place",
     "quantile",
     "surprise",
 ]

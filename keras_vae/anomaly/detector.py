@@ -97,16 +97,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         X = self._examples(X, first=True)
         if self.false_alarm_rate is not None and calibration is None:
             X, calibration = self._set_apart(X)
+        if self.false_alarm_rate is not None and hasattr(calibration, "__len__"):
+            thresholds.place(len(calibration), self.false_alarm_rate)
         self.vae_ = self.vae
         if self.vae is None:
             random = check_random_state(self.random_state)
             self.vae_ = tabular.train(X, self.latent_dim, self.epochs, random.randint(2**31 - 1))
-        self.score_ = score
-        measured, usual = self._measure(X, progress, explain=True)
-        self.score_.fit(measured)
-        self.usual_ = usual
-        self.calibration_scores_ = None
-        fitted = -self.score_.score(measured)
+        measured, self.usual_ = self._measure(score, X, progress)
+        score.fit(measured)
+        self.score_, self.calibration_scores_ = score, None
+        fitted = -score.score(measured)
         self._threshold = float(thresholds.quantile(fitted, self.contamination))
         if calibration is not None:
             self.calibrate(calibration, self.false_alarm_rate, progress)
@@ -144,7 +144,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X, progress=False):
         """Return the opposite of the score, `(N,)`: lower is more abnormal."""
         self._check_fitted()
-        return -self.score_.score(self._measure(self._examples(X), progress)[0])
+        examples = bar(evaluation.batches(self._examples(X)), progress, "Scoring", "batch")
+        return -self.score_.score(_together(self._measure_batch(self.score_, x) for x in examples))
 
     def decision_function(self, X):
         """Return how far `score_samples` lies above the threshold; anomalies are negative."""
@@ -172,6 +173,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             `(N, *event)`, a NumPy array of float32.
         """
         self._check_fitted()
+        if self.usual_ is None:
+            raise ValueError(
+                message(
+                    "The likelihood must give the log-probability of each element, for a map",
+                    f"{type(self.vae_.likelihood).__name__}, which gives their sum alone",
+                )
+            )
         X = np.concatenate(list(evaluation.batches(self._examples(X))))
         nats = np.maximum(maps.surprise(self.vae_, X) - self.usual_, 0.0)
         return np.where(np.isnan(X), np.float32(0.0), nats)
@@ -234,10 +242,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return X
 
     def _set_apart(self, X):
-        if not hasattr(X, "shape"):
+        if self.vae is not None or not hasattr(X, "shape"):
             raise ValueError(
                 message(
-                    "`calibration` must be given where the examples come in batches",
+                    "`calibration` must be given for a false-alarm rate, examples that the VAE was "
+                    "not trained on",
                     "none",
                     "Give other normal examples: fit(train, calibration=validation).",
                 )
@@ -246,35 +255,42 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         count = round(_CALIBRATION_SHARE * len(X))
         return X[np.sort(order[count:])], X[np.sort(order[:count])]
 
-    def _measure(self, X, progress, explain=False):
-        """Return what the score is made of for all examples, and their mean surprise."""
-        found, usual, count = [], 0.0, 0
-        batches = bar(evaluation.batches(X), progress, "Scoring", "batch")
-        for x in batches:
-            found.append(self._measure_batch(x))
-            if explain:
-                usual = usual + maps.surprise(self.vae_, x).sum(axis=0, dtype="float64")
-                count += len(x)
-        if not found:
-            raise ValueError(message("There must be at least one example", "none"))
-        usual = (usual / count).astype("float32") if explain else None
-        return np.concatenate(found), usual
+    def _measure(self, score, X, progress):
+        """Return what a score is made of for all examples, and their mean surprise, or None."""
+        found, total, count = [], 0.0, 0
+        explains = maps.can_explain(self.vae_)
+        for x in bar(evaluation.batches(X), progress, "Learning what is normal", "batch"):
+            found.append(self._measure_batch(score, x))
+            if explains:
+                there = ~np.isnan(x)
+                nats = maps.surprise(self.vae_, x)
+                total = total + np.where(there, nats, 0.0).sum(axis=0, dtype="float64")
+                count = count + there.sum(axis=0)
+        measured = _together(found)
+        return measured, (total / np.maximum(count, 1)).astype("float32") if explains else None
 
-    def _measure_batch(self, x):
+    def _measure_batch(self, score, x):
         if self.vae is not None:
-            return self.score_.measure(View(self.vae_, x))
+            return score.measure(View(self.vae_, x))
         # Always of as many rows, since the last bits of a matrix product depend on their number.
         found = []
         for start in range(0, len(x), _ROWS):
             rows = x[start : start + _ROWS]
             filled = np.concatenate([rows, np.repeat(rows[:1], _ROWS - len(rows), axis=0)])
-            found.append(self.score_.measure(View(self.vae_, filled))[: len(rows)])
+            found.append(score.measure(View(self.vae_, filled))[: len(rows)])
         return np.concatenate(found)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _together(parts):
+    parts = list(parts)
+    if not parts:
+        raise ValueError(message("There must be at least one example", "none"))
+    return np.concatenate(parts)
 
 
 def load(path, vae):
@@ -288,10 +304,15 @@ def load(path, vae):
         ValueError: if the file is none, or damaged.
     """
     about, state = saved.read(path)
-    detector = AnomalyDetector(vae, **{name: about[name] for name in _SAVED})
-    detector.vae_, detector.score_ = vae, scores.get(about["criterion"])
-    detector.score_.restore(state["score"])
-    detector.usual_, detector.n_features_in_ = state["usual"], about["n_features"]
-    detector.calibration_scores_ = state["calibration"]
-    detector._threshold = about["threshold"]
+    try:
+        detector = AnomalyDetector(vae, **{name: about[name] for name in _SAVED})
+        detector.vae_, detector.score_ = vae, scores.get(about["criterion"])
+        detector.score_.restore(state["score"])
+        detector.usual_, detector.n_features_in_ = state["usual"], about["n_features"]
+        detector.calibration_scores_ = state["calibration"]
+        detector._threshold = float(about["threshold"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(saved.refusal(path, error)) from error
+    if np.shape(detector.usual_) not in ((), tuple(vae.event_shape)):
+        raise ValueError(saved.refusal(path, "a detector of another VAE"))
     return detector

@@ -3,7 +3,13 @@
 import numpy as np
 from keras import ops
 
-_ROWS = 256
+from keras_vae.likelihoods import Likelihood
+from keras_vae.parts import in_parts
+
+
+def can_explain(vae):
+    """Return whether a VAE's likelihood gives the log-probability of each element."""
+    return type(vae.likelihood).element_log_prob is not Likelihood.element_log_prob
 
 
 def surprise(vae, x):
@@ -16,12 +22,13 @@ def surprise(vae, x):
     Output shape:
         `(B, *event)`, a NumPy array of float32.
     """
-    found = []
-    for start in range(0, len(x), _ROWS):
-        rows = ops.convert_to_tensor(x[start : start + _ROWS], "float32")
+
+    def of_rows(rows):
+        rows = ops.convert_to_tensor(rows, "float32")
         params = ops.cast(vae.decoder(vae.embed(rows), training=False), "float32")
-        found.append(-ops.convert_to_numpy(vae.likelihood.element_log_prob(rows, params)))
-    return np.concatenate(found)
+        return -vae.likelihood.element_log_prob(rows, params)
+
+    return in_parts(of_rows, x)
 
 
 def heat(images, maps, limit):

@@ -23,10 +23,10 @@ def write(path, about, state):
             None.
     """
     about = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
-    arrays = {"about": np.array(json.dumps(about)), "usual": state["usual"]}
+    arrays = {"about": np.array(json.dumps(about))}
     arrays |= {f"{_SCORE}{name}": value for name, value in state["score"].items()}
-    if state["calibration"] is not None:
-        arrays["calibration"] = state["calibration"]
+    both = {name: state[name] for name in ("usual", "calibration")}
+    arrays |= {name: value for name, value in both.items() if value is not None}
     write_arrays(path, arrays)
 
 
@@ -40,14 +40,19 @@ def read(path):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
-        state = {"usual": arrays["usual"], "calibration": arrays.get("calibration")}
+        state = {"usual": arrays.get("usual"), "calibration": arrays.get("calibration")}
     except (FileNotFoundError, PermissionError):
         raise
-    except DAMAGE as error:
-        raise ValueError(
-            message(f"{path} must be a detector that was saved", f"{error}", _FIX)
-        ) from error
+    except (*DAMAGE, AttributeError, TypeError) as error:
+        raise ValueError(refusal(path, error)) from error
+    if not isinstance(about, dict):
+        raise ValueError(refusal(path, "no description"))
     file_format(path, about, FORMAT, FORMAT_VERSION, _FIX)
     names = [name for name in arrays if name.startswith(_SCORE)]
     state["score"] = {name.removeprefix(_SCORE): arrays[name] for name in names}
     return about, state
+
+
+def refusal(path, error):
+    """Return the text of the error for what is no detector."""
+    return message(f"{path} must be a detector that was saved", f"{error}", _FIX)

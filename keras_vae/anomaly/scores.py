@@ -4,10 +4,12 @@ import abc
 
 import numpy as np
 
-from keras_vae.checks import choice, message
+from keras_vae.checks import choice
 
 _DRAWS, _MANY_DRAWS = 16, 100
 _NEIGHBORS, _REFERENCES = 5, 20_000
+# A distance is none where it is so small a part of the next one.
+_SAME = 1e-3
 # The standard normal distribution has this share of its probability below one standard deviation.
 _ONE_DEVIATION = 0.8413
 
@@ -33,20 +35,9 @@ class Score(abc.ABC):
     def score(self, measured):
         """Return the scores `(N,)` of what was measured, `(N, W)`."""
 
-    def score_fitted(self, measured):
-        """Return the scores of the examples that `fit` was given, as if they were others."""
-        return self.score(measured)
-
     def from_graph(self, outputs):
         """Return the score of the outputs of an exported `score`, a dict of tensors `(B,)`."""
-        raise ValueError(
-            message(
-                "The score of an exported detector must be one that the graph can compute, "
-                + " or ".join(repr(name) for name, kind in SCORES.items() if kind.in_graph),
-                repr(name_of(self)),
-                "Export a detector with such a score, or call this one from Python.",
-            )
-        )
+        raise NotImplementedError(f"{name_of(self)} is not in_graph.")
 
     def state(self):
         """Return what was learnt, a dict of arrays."""
@@ -146,7 +137,7 @@ class _Neighbors(Score):
         rows = np.arange(len(measured))
         if len(rows) > _REFERENCES:
             rows = np.sort(np.random.default_rng(0).permutation(len(rows))[:_REFERENCES])
-        self._index(measured[rows].astype("float32"))
+        self._index(measured[rows])
 
     def _index(self, references):
         from sklearn.neighbors import NearestNeighbors
@@ -155,17 +146,15 @@ class _Neighbors(Score):
         self._neighbors = NearestNeighbors(metric=self._metric, algorithm="brute").fit(references)
 
     def score(self, measured):
-        return self._distances(measured, 0)
-
-    def score_fitted(self, measured):
-        # An example's nearest neighbour is itself, where it is among the references.
-        return self._distances(measured, 1)
-
-    def _distances(self, z, skipped):
-        count = len(self.references)
-        wanted = min(_NEIGHBORS + skipped, count)
-        distances = self._neighbors.kneighbors(z.astype("float32"), wanted)[0]
-        return distances[:, min(skipped, wanted - 1) :].mean(axis=1, dtype="float64")
+        wanted = min(_NEIGHBORS + 1, len(self.references))
+        distances = self._neighbors.kneighbors(measured, wanted)[0]
+        # One that is as good as the example itself says nothing: so the examples that it was fitted
+        # to are judged as others are.
+        nearest, others = distances[:, :_NEIGHBORS], distances[:, 1:]
+        if not others.size:
+            return nearest.mean(axis=1)
+        is_itself = distances[:, 0] <= _SAME * distances[:, 1]
+        return np.where(is_itself, others.mean(axis=1), nearest.mean(axis=1))
 
     def state(self):
         return {"references": self.references}
@@ -213,19 +202,13 @@ class Combined(Score):
         self.centers, self.spreads = np.zeros(2), np.ones(2)
         for index, (part, own) in enumerate(self._split(measured)):
             part.fit(own)
-            values = part.score_fitted(own)
+            values = part.score(own)
             self.centers[index] = np.median(values)
             spread = np.quantile(values, _ONE_DEVIATION) - self.centers[index]
             self.spreads[index] = spread if spread > 0 else 1.0
 
     def score(self, measured):
-        return self._sum(measured, "score")
-
-    def score_fitted(self, measured):
-        return self._sum(measured, "score_fitted")
-
-    def _sum(self, measured, method):
-        values = [getattr(part, method)(own) for part, own in self._split(measured)]
+        values = [part.score(own) for part, own in self._split(measured)]
         return ((np.stack(values, axis=1) - self.centers) / self.spreads) @ self._WEIGHTS
 
     def _split(self, measured):

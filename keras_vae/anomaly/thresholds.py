@@ -50,20 +50,30 @@ def conformal(calibration, false_alarm_rate):
     >>> float(conformal([5.0, 1.0, 4.0, 2.0, 3.0, 6.0, 7.0, 8.0, 9.0], 0.2))
     2.0
     """
-    rate = number("false_alarm_rate", false_alarm_rate, above=0, below=1)
     scores = np.sort(np.asarray(calibration, "float64"))
+    return scores[place(len(scores), false_alarm_rate) - 1]
+
+
+def place(count, false_alarm_rate):
+    """Return which of `count` calibration scores, the smallest being 1, is the threshold.
+
+    Raises:
+        ValueError: if there are too few scores for the rate.
+    """
+    rate = number("false_alarm_rate", false_alarm_rate, above=0, below=1)
     # A rate such as 0.1 is a little more or less than its float.
-    place = math.floor(rate * (len(scores) + 1) * (1 + 1e-12))
-    if place < 1:
+    found = math.floor(rate * (count + 1) * (1 + 1e-12))
+    if found < 1:
         raise ValueError(
             message(
                 f"A false-alarm rate of {rate:g} needs at least {math.ceil(1 / rate) - 1} "
                 "calibration examples",
-                f"{len(scores)}",
-                "Give more of them, or ask for a higher rate.",
+                f"{count}",
+                f"Ask for {math.ceil(1e4 / (count + 1)) / 1e4:g} or more, or give more of them: a "
+                "run has its validation part, whose share is --validation-fraction in training.",
             )
         )
-    return scores[min(place, len(scores)) - 1]
+    return min(found, count)
 
 
 def p_values(scores, calibration):

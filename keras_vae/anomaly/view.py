@@ -29,12 +29,14 @@ class View:
     def __init__(self, vae, x):
         self.vae = vae
         self.x = bounds.check_batch(vae, x)
+        self._bounds = {}
 
-    @functools.cache  # noqa: B019 - a view lives as long as its batch
     def bounds(self, num_samples):
         """The `Bounds` from so many draws of z."""
-        seeds = np.repeat(random.row_seeds(_SEED, 1), len(self.x))
-        return bounds.estimate(self.vae, self.x, num_samples, seeds)
+        if num_samples not in self._bounds:
+            seeds = np.repeat(random.row_seeds(_SEED, 1), len(self.x))
+            self._bounds[num_samples] = bounds.estimate(self.vae, self.x, num_samples, seeds)
+        return self._bounds[num_samples]
 
     @functools.cached_property
     def z(self):
@@ -46,7 +48,7 @@ class View:
         """The rows as numbers of one scale, `(B, F)`: as `layers.TableFeatures` gives them, or
         as they are where the likelihood tells no columns.
         """
-        columns = getattr(self.vae.likelihood, "columns", None)
+        columns = self.vae.likelihood.columns
         if columns is None:
             return self.x.reshape(len(self.x), -1)
         return ops.convert_to_numpy(TableFeatures(columns)(self.x))

@@ -71,8 +71,9 @@ class PartExamples:
             stored, ids = part.store.read(rows), rows
             labels = part.store.labels
             labels = np.zeros(len(rows), np.int32) if labels is None else labels[rows]
-            if isinstance(part.store, FolderStore):
-                ids = np.array([part.store.paths[row] for row in rows])
+            names = getattr(part.store, "ids", None)
+            if names is not None:
+                ids = np.asarray([names[row] for row in rows])
         else:
             stream = self._streams.setdefault(first, _Stream(part))
             stored, labels = stream.read(begin, end)

@@ -59,7 +59,7 @@ class FolderStore(StreamedStore):
 
     def __init__(self, paths, image_shape, color_mode, labels, is_binary):
         self.paths, self.image_shape, self.color_mode = paths, image_shape, color_mode
-        self.labels, self.is_binary = labels, is_binary
+        self.labels, self.is_binary, self.ids = labels, is_binary, paths
         self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
 
     def __len__(self):

@@ -1,6 +1,7 @@
 """`load`: from the name of a source to its datasets."""
 
 from keras_vae import checks
+from keras_vae.columns import as_columns
 from keras_vae.data import pixels
 from keras_vae.data.loaded import ImageData, TableData
 from keras_vae.data.sources import Options, open_source
@@ -29,6 +30,7 @@ def load(
     id_column=None,
     drop_columns=(),
     categorical_columns=(),
+    columns=None,
 ):
     """Return datasets of images in [0, 1], or of the rows of a table, for training and test.
 
@@ -74,6 +76,8 @@ def load(
         id_column: str, the column that names the rows, which is none of x.
         drop_columns: tuple of str, other columns that are left out.
         categorical_columns: tuple of str, columns of numbers that name categories.
+        columns: `keras_vae.columns.Column`s by which a table is coded, such as those of a trained
+            model; None to learn them from the training rows.
 
     Returns:
         `ImageData`, or `TableData` of a table, whose scales are learnt from its training rows.
@@ -107,7 +111,13 @@ def load(
         skip_bad,
         data_dir,
         progress,
-        TableOptions(label_column, id_column, _names(drop_columns), _names(categorical_columns)),
+        TableOptions(
+            label_column,
+            id_column,
+            _names(drop_columns),
+            _names(categorical_columns),
+            None if columns is None else as_columns(columns),
+        ),
     )
     opened = open_source(source, options)
     kind = ImageData

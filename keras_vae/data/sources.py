@@ -159,8 +159,8 @@ def _open_table(source, options):
     name = pathlib.Path(source).stem if isinstance(source, str) else "table"
     raw = tables.read(source, options.table)
     divided = _divide({"train": np.arange(len(raw))}, options)
-    columns = raw.learn(divided["train"][1])
-    store = MemoryStore(raw.encode(columns), None, raw.labels)
+    columns = options.table.columns or raw.learn(divided["train"][1])
+    store = MemoryStore(raw.encode(columns), None, raw.labels, ids=raw.ids)
     parts = {part: Rows(store, rows) for part, (_, rows) in divided.items()}
     names = raw.class_names
     return Source(name, parts, len(names) if names else None, names, columns=columns)

@@ -19,12 +19,13 @@ class MemoryStore:
         levels: int or None, see `pixels.PixelCode`.
         labels: (N,) int32 array or None.
         is_binary: bool, True if the images hold 0 and 1 only.
+        ids: (N,) array of what names them, or None for their numbers.
     """
 
     in_memory = True
 
-    def __init__(self, images, levels, labels=None, is_binary=False):
-        self.levels, self.labels, self.is_binary = levels, labels, is_binary
+    def __init__(self, images, levels, labels=None, is_binary=False, ids=None):
+        self.levels, self.labels, self.is_binary, self.ids = levels, labels, is_binary, ids
         self.image_shape = images.shape[1:]
         # A constant made on an accelerator would be copied back for each batch.
         with tf.device("CPU:0"):

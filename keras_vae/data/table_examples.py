@@ -9,7 +9,6 @@ from keras_vae.data import table_files, tables
 from keras_vae.data.examples import Batch, PartExamples
 from keras_vae.data.pipeline import Rows
 from keras_vae.data.stores import MemoryStore
-from keras_vae.data.tables import TableOptions
 
 
 class TableFile:
@@ -29,15 +28,7 @@ class TableFile:
     def __init__(self, path, columns, label_column=None, id_column=None):
         self._path, self._columns = pathlib.Path(path), columns
         there = table_files.names_of(self._path)
-        missing = [column.name for column in columns if column.name not in there]
-        if missing:
-            raise ValueError(
-                checks.message(
-                    f"{path} must have the columns of the model, {len(columns)} of them",
-                    f"{', '.join(there[:20])}, without {', '.join(map(repr, missing[:10]))}",
-                    "Names are told apart by capitals and spaces too.",
-                )
-            )
+        table_files.check_names(path, columns, there)
         if id_column is not None and id_column not in there:
             raise ValueError(
                 checks.message(f"`id_column` must name a column of {path}", f"{id_column!r}")
@@ -50,9 +41,7 @@ class TableFile:
         for piece in self._decoded():
             self._count += len(piece.x)
             filled = filled or not np.isnan(piece.x).all()
-        if not filled:
-            received = "none" if not self._count else f"{self._count} rows without any"
-            raise ValueError(checks.message(f"{path} must hold a value at least", received))
+        _check_filled(path, self._count, filled)
 
     def __len__(self):
         return self._count
@@ -80,20 +69,15 @@ class TableFile:
         first = 0
         kinds = {**self._kinds, **dict.fromkeys(self._texts, True)}
         for piece in table_files.batches(self._path, kinds):
-            x = [
-                column.encode(
-                    table_files.values(piece[column.name], column.name, column.is_categorical)
-                )
-                for column in self._columns
-            ]
-            rows = len(x[0])
+            x = _encode(self._path, self._columns, piece)
+            rows = len(x)
             ids = np.arange(first, first + rows)
             if self._id is not None:
-                ids = table_files.texts(piece[self._id], self._id)
+                ids = table_files.texts(piece[self._id], self._id, is_name=True)
             labels = None
             if self._label is not None:
-                labels = table_files.texts(piece[self._label], self._label)
-            yield Batch(np.stack(x, axis=-1), *map(_as_texts, (ids, labels)))
+                labels = table_files.texts(piece[self._label], self._label, is_name=True)
+            yield Batch(x, *map(_as_texts, (ids, labels)))
             first += rows
 
 
@@ -123,10 +107,57 @@ def open_table(source, columns, label_column=None, id_column=None):
         )
     if pathlib.Path(str(source)).suffix.lower() in tables.SUFFIXES:
         return TableFile(source, columns, label_column, id_column)
-    raw = tables.read(source, TableOptions())
-    store = MemoryStore(raw.encode(columns), None, raw.labels)
-    rows = Rows(store, np.arange(len(raw)))
-    return PartExamples([rows], False, raw.class_names, raw.labels is not None)
+    arrow, labels, class_names = tables.in_memory(source)
+    name = "INPUT"
+    table_files.check_names(name, columns, arrow.column_names)
+    # The columns of a plain array have no names of their own, by which others could be left out.
+    if not hasattr(source, "column_names") and not isinstance(source, dict):
+        extra = [one for one in arrow.column_names if one not in {c.name for c in columns}]
+        if extra and not hasattr(source, "iloc"):
+            raise ValueError(
+                checks.message(
+                    f"An array must have the {len(columns)} columns of the model",
+                    f"{len(arrow.column_names)}",
+                )
+            )
+    x = _encode(name, columns, arrow)
+    _check_filled(name, len(x), not np.isnan(x).all())
+    rows = Rows(MemoryStore(x, None, labels), np.arange(len(x)))
+    return PartExamples([rows], False, class_names, labels is not None)
+
+
+def _check_filled(path, count, is_filled):
+    if not is_filled:
+        received = "none" if not count else f"{count} rows without any"
+        raise ValueError(checks.message(f"{path} must hold a value at least", received))
+
+
+def _encode(path, columns, arrays):
+    """Return rows as a model takes them, (N, columns), of columns of pyarrow by their names."""
+    found = []
+    for column in columns:
+        values = table_files.values(arrays[column.name], column.name, column.is_categorical)
+        if not column.is_categorical:
+            _check_numbers(path, column.name, values)
+        found.append(column.encode(values))
+    return np.stack(found, axis=-1)
+
+
+def _check_numbers(path, name, values):
+    if values.dtype == object:
+        bad = next((value for value in values if value is not None), None)
+    else:
+        legal = np.isnan(values) | (np.abs(values) <= np.finfo("float32").max)
+        bad = None if legal.all() else values[~legal][0]
+    if bad is not None:
+        raise ValueError(
+            checks.message(
+                f"Column {name!r} of {path} must hold numbers, as in training, and none that 32 "
+                "bits cannot",
+                f"{bad!r}",
+                "Repair the file; an empty cell, NA or NaN is a missing value.",
+            )
+        )
 
 
 def _as_texts(values):

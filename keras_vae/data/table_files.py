@@ -1,6 +1,7 @@
 """Tables in files: their columns as arrays, all at once or a part at a time."""
 
 import contextlib
+import os
 import pathlib
 import re
 
@@ -13,13 +14,28 @@ _BATCH_ROWS = 10_000
 _BAD_VALUE = re.compile(r"column #(\d+).*invalid value '(.*)'", re.DOTALL)
 
 
-def read(path):
-    """Return a .csv or .parquet file as a `pyarrow.Table`."""
+def read(path, names=()):
+    """Return a .csv or .parquet file as a `pyarrow.Table`.
+
+    Args:
+        path: str or path.
+        names: the columns whose numbers are names, of categories or of rows.
+    """
     with _refusing(path):
         if _is_csv(path):
+            import pyarrow
             import pyarrow.csv
 
-            return pyarrow.csv.read_csv(path, convert_options=_conversion())
+            found = pyarrow.csv.read_csv(path, convert_options=_conversion())
+            # As they are written, and as they are read afterwards: "01" is not "1".
+            types = {
+                field.name: pyarrow.string()
+                for field in found.schema
+                if field.name in names or field.type == pyarrow.bool_()
+            }
+            if not types:
+                return found
+            return pyarrow.csv.read_csv(path, convert_options=_conversion(types))
         import pyarrow.parquet
 
         return pyarrow.parquet.read_table(path)
@@ -33,16 +49,28 @@ def as_arrow(source):
         return source
     try:
         if isinstance(source, dict):
-            return pyarrow.table(source)
+            return pyarrow.table({str(name): _native(one) for name, one in source.items()})
         if hasattr(source, "iloc"):
             return pyarrow.Table.from_pandas(source, preserve_index=False)
-    except pyarrow.ArrowInvalid as error:
+        array = _native(source)
+        columns = {
+            f"x{index}": np.ascontiguousarray(array[:, index]) for index in range(array.shape[1])
+        }
+        return pyarrow.table(columns)
+    except (pyarrow.ArrowException, TypeError, IndexError) as error:
         raise ValueError(
-            checks.message("`source` must be columns of one length", _first_line(error))
+            checks.message(
+                "`source` must be columns of numbers or texts, all of one length",
+                _first_line(error),
+            )
         ) from error
-    array = np.asarray(source)
-    names = [f"x{index}" for index in range(array.shape[1])]
-    return pyarrow.table({name: np.ascontiguousarray(array[:, i]) for i, name in enumerate(names)})
+
+
+def _native(array):
+    """Return what pyarrow takes: it knows no numbers of another byte order."""
+    if not isinstance(array, np.ndarray) or array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def names_of(path):
@@ -75,7 +103,8 @@ def batches(path, kinds):
                 name: pyarrow.string() if is_text else pyarrow.float64()
                 for name, is_text in kinds.items()
             }
-            with pyarrow.csv.open_csv(path, convert_options=_conversion(types)) as reader:
+            options = _conversion(types, only=True)
+            with pyarrow.csv.open_csv(path, convert_options=options) as reader:
                 for batch in reader:
                     yield {name: batch[name] for name in kinds}
             return
@@ -84,6 +113,24 @@ def batches(path, kinds):
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(_BATCH_ROWS, columns=list(kinds)):
                 yield {name: batch[name] for name in kinds}
+
+
+def check_names(path, columns, there):
+    """Raise `ValueError` unless a table has the columns of a model, each once."""
+    missing = [column.name for column in columns if column.name not in there]
+    if missing:
+        raise ValueError(
+            checks.message(
+                f"{path} must have the columns of the model, {len(columns)} of them",
+                f"{', '.join(there[:20])}, without {', '.join(map(repr, missing[:10]))}",
+                "Names are told apart by capitals and spaces too.",
+            )
+        )
+    doubled = [column.name for column in columns if there.count(column.name) > 1]
+    if doubled:
+        raise ValueError(
+            checks.message(f"{path} must have each column once", f"several {doubled[0]!r}")
+        )
 
 
 def values(array, name, as_texts=False):
@@ -101,15 +148,19 @@ def values(array, name, as_texts=False):
 
     kind = array.type
     if kind == pyarrow.null():
-        return np.full(len(array), np.nan)
+        return np.full(len(array), None if as_texts else np.nan)
     is_number = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)
     if (is_number or pyarrow.types.is_decimal(kind)) and not as_texts:
         return array.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
     return texts(array, name)
 
 
-def texts(array, name):
-    """Return a column as a NumPy array of str and None; arguments and errors as of `values`."""
+def texts(array, name, is_name=False):
+    """Return a column as a NumPy array of str and None; arguments and errors as of `values`.
+
+    Args:
+        is_name: bool, whether it names rows or classes, as a date may.
+    """
     import pyarrow
 
     kind = array.type
@@ -117,6 +168,8 @@ def texts(array, name):
         kind = kind.value_type
     legal = (pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_boolean)
     legal += (pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_null)
+    if is_name:
+        legal += (pyarrow.types.is_date, pyarrow.types.is_timestamp, pyarrow.types.is_time)
     if not any(test(kind) for test in legal):
         raise ValueError(
             checks.message(
@@ -134,13 +187,13 @@ def _is_csv(path):
     return pathlib.Path(path).suffix.lower() == ".csv"
 
 
-def _conversion(types=None):
+def _conversion(types=None, only=False):
     import pyarrow.csv
 
     return pyarrow.csv.ConvertOptions(
         strings_can_be_null=True,
         column_types=types,
-        include_columns=list(types) if types else None,
+        include_columns=list(types) if only else None,
     )
 
 
@@ -151,9 +204,11 @@ def _refusing(path, names=()):
 
     try:
         yield
-    except (PermissionError, FileNotFoundError, IsADirectoryError):
-        raise
-    except (pyarrow.ArrowException, KeyError, OSError) as error:
+    except OSError as error:
+        if error.errno is None:
+            raise ValueError(_unreadable(path, error)) from error
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    except (pyarrow.ArrowException, KeyError, UnicodeDecodeError) as error:
         bad = _BAD_VALUE.search(str(error))
         if bad:
             where = int(bad[1])
@@ -165,12 +220,14 @@ def _refusing(path, names=()):
                     "Repair the file; an empty cell, NA or NaN is a missing value.",
                 )
             ) from None
-        raise ValueError(
-            checks.message(
-                f"{path} must be a readable {pathlib.Path(path).suffix} file of a table",
-                _first_line(error),
-            )
-        ) from error
+        raise ValueError(_unreadable(path, error)) from error
+
+
+def _unreadable(path, error):
+    suffix = pathlib.Path(path).suffix
+    return checks.message(
+        f"{path} must be a readable {suffix} file of a table, in UTF-8", _first_line(error)
+    )
 
 
 def _first_line(error):

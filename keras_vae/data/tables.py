@@ -26,6 +26,7 @@ class TableOptions:
     id_column: str | None = None
     drop_columns: tuple = ()
     categorical_columns: tuple = ()
+    columns: tuple | None = None
 
     def check_used(self, is_table):
         """Raise `ValueError` if one is given and the source is no table."""
@@ -57,6 +58,7 @@ class RawTable:
     Attributes:
         labels: (N,) int32 array, or None.
         class_names: list of str, or None.
+        ids: (N,) array of str, or None.
     """
 
     def __init__(self, arrow, options, name):
@@ -70,14 +72,23 @@ class RawTable:
                     f"several called {min(doubled)!r}",
                 )
             )
-        for argument in dataclasses.asdict(options).items():
-            _check_there(*argument, arrow.column_names, name)
+        for argument in ("label_column", "id_column", "drop_columns", "categorical_columns"):
+            _check_there(argument, getattr(options, argument), arrow.column_names, name)
+        table_files.check_names(name, options.columns or (), arrow.column_names)
         self.labels = self.class_names = None
         if options.label_column is not None:
-            texts = table_files.texts(arrow[options.label_column], options.label_column)
-            self.class_names, self.labels = _classes(texts, options.label_column)
+            name_of = options.label_column
+            texts = table_files.texts(arrow[name_of], name_of, is_name=True)
+            self.class_names, self.labels = _classes(texts, name_of)
+        self.ids = None
+        if options.id_column is not None:
+            texts = table_files.texts(arrow[options.id_column], options.id_column, is_name=True)
+            self.ids = np.array(["" if text is None else text for text in texts])
+        named = options.categorical_columns
+        if options.columns:
+            named = [column.name for column in options.columns if column.is_categorical]
         self._values = {
-            column: table_files.values(arrow[column], column, column in options.categorical_columns)
+            column: table_files.values(arrow[column], column, column in named)
             for column in arrow.column_names
             if column not in options.not_features
         }
@@ -128,25 +139,46 @@ def read(source, options):
             dict from names to arrays (N,), array (N, columns), or a pair of one and labels (N,).
         options: `TableOptions`.
     """
+    path = pathlib.Path(source) if isinstance(source, str | os.PathLike) else None
+    if path is not None and path.suffix.lower() in SUFFIXES:
+        names = (*options.categorical_columns, options.label_column, options.id_column)
+        names += tuple(c.name for c in options.columns or () if c.is_categorical)
+        return RawTable(table_files.read(path, names), options, str(path))
+    arrow, labels, class_names = in_memory(source)
+    raw = RawTable(arrow, options, "`source`" if path is None else str(path))
+    if labels is not None:
+        raw.labels, raw.class_names = labels, class_names
+    return raw
+
+
+def in_memory(source):
+    """Return the `pyarrow.Table` of what is no .csv or .parquet file, its labels and their names.
+
+    Args:
+        source: as of `read`.
+    """
     if isinstance(source, str | os.PathLike):
-        path = pathlib.Path(source)
-        if path.suffix.lower() in SUFFIXES:
-            return RawTable(table_files.read(path), options, str(path))
-        source, name = _array_of(path), str(path)
-    else:
-        name = "`source`"
+        source = _array_of(pathlib.Path(source))
     labels = None
     if isinstance(source, tuple):
         source, labels = source
-    raw = RawTable(table_files.as_arrow(source), options, name)
-    if labels is not None:
-        if len(labels) != len(raw):
-            raise ValueError(
-                checks.message("There must be a label for each row", f"{len(labels)}, {len(raw)}")
+    arrow = table_files.as_arrow(source)
+    if labels is None:
+        return arrow, None, None
+    if len(labels) != arrow.num_rows:
+        raise ValueError(
+            checks.message(
+                "There must be a label for each row", f"{len(labels)} for {arrow.num_rows} rows"
             )
-        texts = np.array([str(label) for label in np.asarray(labels).tolist()], object)
-        raw.class_names, raw.labels = _classes(texts, "labels")
-    return raw
+        )
+    labels = np.asarray(labels)
+    missing = labels.dtype.kind == "f" and np.isnan(labels).any()
+    if labels.ndim != 1 or missing or any(label is None for label in labels.tolist()):
+        received = "NaN" if missing else f"shape {labels.shape}, or None"
+        raise ValueError(checks.message("There must be one label for each row", received))
+    texts = np.array([str(label) for label in labels.tolist()], object)
+    class_names, labels = _classes(texts, "labels")
+    return arrow, labels, class_names
 
 
 def _classes(texts, name):
@@ -203,5 +235,14 @@ def _rank(path):
 
 def _array_of(path):
     """Return the array of a .npy or .npz file, or a pair of rows and labels."""
-    _, x, y = arrays.read_file(path)["train"]
+    parts = arrays.read_file(path)
+    if len(parts) > 1:
+        raise ValueError(
+            checks.message(
+                f"{path} must hold all rows of a table in one array",
+                f"arrays for {' and '.join(parts)}",
+                "Put them together; test_fraction sets a part of them apart.",
+            )
+        )
+    _, x, y = parts["train"]
     return x if y is None else (x, y)

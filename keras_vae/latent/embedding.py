@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_vae import evaluation
 from keras_vae.checks import choice, integer, message
 from keras_vae.progress import bar
 
@@ -32,8 +33,8 @@ def embed(vae, dataset, progress=False):
 
     Args:
         vae: `VAE`.
-        dataset: batches of x or (x, y), such as `data.train` loaded with `labels=True`. Of a set
-            that is shuffled it is the next epoch's order.
+        dataset: an array, or batches of x or (x, y), such as `data.train` loaded with
+            `labels=True`. Of a set that is shuffled it is the next epoch's order.
         progress: bool, whether to show a bar.
 
     Returns:
@@ -43,6 +44,8 @@ def embed(vae, dataset, progress=False):
         ValueError: if the data set is empty.
     """
     z, labels = [], []
+    if hasattr(dataset, "shape"):
+        dataset = evaluation.batches(dataset)
     for batch in bar(dataset, progress, "Embedding", "batch"):
         x, *rest = batch if isinstance(batch, tuple) else (batch,)
         z.append(ops.convert_to_numpy(vae.embed(x)))
@@ -81,6 +84,8 @@ def project(z, method="pca", dimensions=2, seed=0):
         raise ValueError(
             message(f"`z` must be finite, (N, D) with N > {dimensions}", f"shape {z.shape}")
         )
+    if not np.ptp(z, axis=0).any():
+        return np.zeros((len(z), dimensions), "float32")
     if method == "tsne":
         from sklearn.manifold import TSNE
 

@@ -136,7 +136,7 @@ def shift(z, direction, amounts):
                 f"shapes {direction.shape} and {z.shape}",
             )
         )
-    return z[..., None, :] + np.asarray(amounts, "float32")[:, None] * direction
+    return z[..., None, :] + np.atleast_1d(np.asarray(amounts, "float32"))[:, None] * direction
 
 
 def _vector(name, value):

@@ -7,8 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.checks import integer, message, number
-
-_CHUNK = 512
+from keras_vae.parts import in_parts
 
 
 class Traversal(NamedTuple):
@@ -115,9 +114,5 @@ def manifold(vae, size=20, axes=(0, 1), extent=0.98):
 
 def _decode(vae, z):
     """Decode z `(..., D)` in chunks that bound the memory."""
-    flat = z.reshape(-1, z.shape[-1])
-    parts = [
-        ops.convert_to_numpy(vae.decode(flat[start : start + _CHUNK]))
-        for start in range(0, len(flat), _CHUNK)
-    ]
-    return np.concatenate(parts).reshape(*z.shape[:-1], *vae.event_shape)
+    found = in_parts(vae.decode, z.reshape(-1, z.shape[-1]))
+    return found.reshape(*z.shape[:-1], *vae.event_shape)

@@ -21,12 +21,14 @@ class Likelihood(Part, abc.ABC):
         is_discrete: bool, whether `log_prob` is a probability rather than a density.
         is_binary: bool, whether it is one of zeros and ones alone.
         mean_range: pair of floats that the mean lies between, or None.
+        columns: tuple of `keras_vae.columns.Column` where x are the rows of a table, or None.
     """
 
     params_per_channel = 1
     is_discrete = False
     is_binary = False
     mean_range = None
+    columns = None
 
     @property
     def units(self):

@@ -57,8 +57,12 @@ class Tabular(Likelihood):
         self._scales = np.float32([column.scale for column in self.columns])
         self._centers = np.float32([column.center for column in self.columns])
         self.is_discrete = not self._numbers.any()
+        # Without a number there is nothing that it would be learnt from.
         self.log_var = self.add_weight(
-            name="log_var", shape=(len(self.columns),), initializer="zeros"
+            name="log_var",
+            shape=(len(self.columns),),
+            initializer="zeros",
+            trainable=bool(self._numbers.any()),
         )
 
     def params_shape(self, event_shape):

@@ -9,7 +9,7 @@ import numpy as np
 from keras_vae import plotting, results
 from keras_vae.checks import integer
 from keras_vae.results import read_column
-from keras_vae.uses.inputs import open_examples
+from keras_vae.uses.inputs import check_out, open_examples
 from keras_vae.uses.writing import without_empty, write
 
 DETECTORS = "detectors"
@@ -78,10 +78,13 @@ def detect(
 
     integer("num_maps", num_maps, 0)
     results.check(out)
+    check_out(source, out)
     examples = open_examples(run, source, **options)
+    calibrated = min(_CALIBRATED, len(open_examples(run, "validation")))
+    anomaly.place(calibrated, false_alarm_rate)
     found = detector(run, criterion, progress)
     found.set_false_alarm_rate(false_alarm_rate)
-    columns = getattr(run.vae.likelihood, "columns", None)
+    columns = run.vae.likelihood.columns
 
     def make(batch, first):
         scores = found.score_samples(batch.x)

@@ -7,6 +7,8 @@ from keras_vae.data import examples as data_examples
 from keras_vae.data import image_paths, table_examples
 from keras_vae.files import fingerprint
 
+_OF_TABLES = ("id_column", "label_column")
+
 
 def open_examples(run, source, part=None, resize=False, **options):
     """Return examples as a run's model takes them, to be read by their places.
@@ -28,7 +30,11 @@ def open_examples(run, source, part=None, resize=False, **options):
     """
     settings = run.config["data"]
     binarize = settings.get("binarize", "none") != "none"
-    if isinstance(source, str) and source in data_examples.PARTS:
+    own = isinstance(source, str) and source in data_examples.PARTS
+    columns = run.vae.likelihood.columns
+    given = {name: value for name, value in options.items() if value} | {"part": part}
+    _refuse(given, own, columns is not None, resize)
+    if own:
         data = run.load_data(progress=options.get("progress", False))
         if source not in data.parts:
             raise ValueError(
@@ -37,20 +43,49 @@ def open_examples(run, source, part=None, resize=False, **options):
         return data_examples.PartExamples(
             [data.parts[source]], binarize, data.class_names, data.num_classes is not None
         )
-    columns = getattr(run.vae.likelihood, "columns", None)
-    of_tables = {name: options.pop(name, None) for name in ("id_column", "label_column")}
     if columns is None:
         return data_examples.open_images(
             source, run.vae.event_shape, part, binarize, resize, **options
         )
-    given = {name: value or settings.get(name) for name, value in of_tables.items()}
-    return table_examples.open_table(source, columns, **given)
+    named = {name: options.get(name) or settings.get(name) for name in _OF_TABLES}
+    return table_examples.open_table(source, columns, **named)
 
 
-def identity(source):
+def _refuse(given, own, is_table, resize):
+    """Refuse options that would do nothing."""
+    given = given | {"resize": resize}
+    names = [] if is_table else _OF_TABLES
+    if is_table or own:
+        names = [*names, "part", "resize", "value_range", "skip_bad"]
+    if own:
+        names = [*names, *_OF_TABLES]
+    for name in names:
+        if given.get(name):
+            of = "the run's own data" if own else "a table" if is_table else "images"
+            raise ValueError(
+                message(f"`{name}` must be left out for {of}", f"{name}={given[name]!r}")
+            )
+
+
+def identity(run, source):
     """Return JSON values that change with what a source holds, as far as that can be seen."""
-    if not isinstance(source, str | os.PathLike) or not os.path.exists(source):
+    if not isinstance(source, str | os.PathLike):
+        import joblib
+
+        return [type(source).__name__, joblib.hash(source)]
+    if source in data_examples.PARTS:
+        return [source, identity(run, f"{run.config['data'].get('source')}")]
+    if not os.path.exists(source):
         return str(source)
     path = os.path.abspath(source)
     files = image_paths([path]) if os.path.isdir(path) else [path]
     return [path, fingerprint(files)]
+
+
+def check_out(source, out):
+    """Raise `ValueError` if what is to be written is what is read."""
+    is_path = isinstance(source, str | os.PathLike)
+    if is_path and os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
+        raise ValueError(
+            message("--out must be another file than INPUT", f"{out}", "Choose another name.")
+        )

@@ -7,9 +7,10 @@ from keras import ops
 
 from keras_vae import bounds, random, results
 from keras_vae.checks import integer
+from keras_vae.parts import in_parts
 from keras_vae.results import read_column
 from keras_vae.shards import row_bytes
-from keras_vae.uses.inputs import open_examples
+from keras_vae.uses.inputs import check_out, open_examples
 from keras_vae.uses.writing import Written, without_empty, write
 
 # What a density is compared with, at most.
@@ -27,10 +28,11 @@ def embed(run, source, out, progress=False, **options):
         `Written`; the columns are `id`, `label` where there are labels, and `z`.
     """
     results.check(out)
+    check_out(source, out)
     examples = open_examples(run, source, **options)
 
     def make(batch, first):
-        return {"z": _in_parts(lambda x: ops.convert_to_numpy(run.vae.embed(x)), batch.x)}
+        return {"z": in_parts(run.vae.embed, batch.x)}
 
     return write(run, examples, source, out, {"verb": "embed"}, make, progress, options)
 
@@ -44,16 +46,20 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
         seed: int >= 0; example i draws from (seed, i).
 
     Returns:
-        `Written`; the columns are `log_prob` in nats, its `standard_error` over the draws,
-        `bits_per_dim` where x is discrete, and `share_less_likely`: the share of up to 2,000
-        training examples that are less likely. A row of a table without any value has none.
+        `Written`; the columns are `log_prob` in nats, its `standard_error` over the draws, the
+        `effective_samples` of them, `bits_per_dim` where x is discrete, and `share_less_likely`:
+        the share of up to 2,000 training examples that are less likely. Where the draws are worth
+        one or two, as of examples far from all others, log p(x) is too low by more than its error
+        says. A row of a table without any value has none.
     """
     integer("num_samples", num_samples, 2)
     seed = random.check_seed(seed)
     results.check(out)
+    check_out(source, out)
     examples = open_examples(run, source, **options)
     learnt = np.concatenate(list(open_examples(run, "train").sample(_COMPARED)))
     usual = np.sort(bounds.log_prob(run.vae, learnt, num_samples, seed))
+    likelihood = run.vae.likelihood
     nats_per_bit = math.prod(run.vae.event_shape) * math.log(2.0)
 
     def make(batch, first):
@@ -65,9 +71,11 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
             "standard_error": np.sqrt(
                 np.maximum(1.0 / found.effective_samples - 1.0 / num_samples, 0.0)
             ),
+            "effective_samples": found.effective_samples,
         }
-        if run.vae.likelihood.is_discrete and not run.vae.likelihood.is_grey(batch.x).any():
-            result["bits_per_dim"] = -found.log_prob / nats_per_bit
+        if likelihood.is_discrete:
+            grey = likelihood.is_grey(batch.x).reshape(len(batch.x), -1).any(axis=1)
+            result["bits_per_dim"] = np.where(grey, np.nan, -found.log_prob / nats_per_bit)
         result["share_less_likely"] = np.searchsorted(usual, found.log_prob) / len(usual)
         return without_empty(batch.x, result)
 
@@ -103,6 +111,7 @@ def reconstruct_rows(run, source, out, progress=False, **options):
     Arguments and result are those of `embed`.
     """
     results.check(out)
+    check_out(source, out)
     examples = open_examples(run, source, **options)
 
     def make(batch, first):
@@ -116,8 +125,3 @@ def _table(run, rows):
     rows = ops.convert_to_numpy(rows)
     columns = run.vae.likelihood.columns
     return {one.name: np.array(one.decode(rows[:, i])) for i, one in enumerate(columns)}
-
-
-def _in_parts(function, x, rows=512):
-    parts = range(0, len(x), rows)
-    return np.concatenate([function(x[start : start + rows]) for start in parts])

@@ -30,15 +30,21 @@ class Written(NamedTuple):
 def write(run, examples, source, out, key, make, progress, options):
     """Write what `make` gives for each batch, with ids and labels, and return `Written`."""
     given = {name: value for name, value in options.items() if name != "progress"}
-    key |= {"model": run.checksum, "input": identity(source), "options": given}
+    key |= {"model": run.checksum, "input": identity(run, source), "options": given}
     # Examples, what is made of them, and what is decoded from them.
     writer = results.Results(out, key, len(examples), 4 * row_bytes(run.vae.event_shape))
 
     def make_rows(start, stop):
         batch = examples.read(start, stop)
         named = {"id": batch.ids, "label": batch.labels}
-        named = {name: values for name, values in named.items() if values is not None}
-        return {**named, **make(batch, start)}
+        made = make(batch, start)
+        # A table may have columns of these names itself.
+        named = {
+            f"row_{name}" if name in made else name: values
+            for name, values in named.items()
+            if values is not None
+        }
+        return {**named, **made}
 
     done, kept = writer.write(make_rows, progress)
     return Written(writer.path, len(examples), done, kept, {})
