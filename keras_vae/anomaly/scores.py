@@ -7,7 +7,7 @@ import numpy as np
 from keras_vae.checks import choice
 
 _DRAWS, _MANY_DRAWS = 16, 100
-_NEIGHBORS, _REFERENCES = 5, 20_000
+_REFERENCES = 20_000
 # A distance is none where it is so small a part of the next one.
 _SAME = 1e-3
 # The standard normal distribution has this share of its probability below one standard deviation.
@@ -128,9 +128,9 @@ class Complexity(_OneNumber):
 
 
 class _Neighbors(Score):
-    """The mean distance from the 5 nearest among up to 20,000 normal examples."""
+    """The mean distance from the nearest among up to 20,000 normal examples."""
 
-    _metric = None
+    _metric, _count = None, None
     _neighbors = None
 
     def fit(self, measured):
@@ -146,11 +146,11 @@ class _Neighbors(Score):
         self._neighbors = NearestNeighbors(metric=self._metric, algorithm="brute").fit(references)
 
     def score(self, measured):
-        wanted = min(_NEIGHBORS + 1, len(self.references))
+        wanted = min(self._count + 1, len(self.references))
         distances = self._neighbors.kneighbors(measured, wanted)[0]
         # One that is as good as the example itself says nothing: so the examples that it was fitted
         # to are judged as others are.
-        nearest, others = distances[:, :_NEIGHBORS], distances[:, 1:]
+        nearest, others = distances[:, : self._count], distances[:, 1:]
         if not others.size:
             return nearest.mean(axis=1)
         is_itself = distances[:, 0] <= _SAME * distances[:, 1]
@@ -166,16 +166,19 @@ class _Neighbors(Score):
 class LatentNeighbors(_Neighbors):
     """The mean cosine distance of z from its 5 nearest among up to 20,000 normal examples."""
 
-    _metric = "cosine"
+    _metric, _count = "cosine", 5
 
     def measure(self, view):
         return view.z.astype("float64")
 
 
 class RowNeighbors(_Neighbors):
-    """The mean distance of a row from its 5 nearest, in the features that the model sees."""
+    """The mean L1 distance of a row from its 10 nearest, in the features that the model sees.
 
-    _metric = "euclidean"
+    L1, since one column that is far out should not outweigh all others together.
+    """
+
+    _metric, _count = "manhattan", 10
 
     def measure(self, view):
         return view.features.astype("float64")
