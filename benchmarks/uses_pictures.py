@@ -70,5 +70,5 @@ def _leave_one_out(rows):
         ylabel="AUROC",
         ylim=(0, 1.02),
     )
-    axes.legend(loc="lower right", ncols=3, fontsize="small")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     figure.savefig(FOLDER / "leave_one_out.png", dpi=100)

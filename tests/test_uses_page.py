@@ -1,0 +1,60 @@
+"""docs/uses.md says what the benchmark of uses wrote, and the results reach the bars."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def page():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import uses_page
+
+    yield uses_page
+    sys.path.remove(str(ROOT / "benchmarks"))
+
+
+def test_the_page_is_that_of_the_results(page):
+    assert (ROOT / "docs" / "uses.md").read_text() == page.text()
+
+
+def test_each_picture_is_there(page):
+    text = page.text()
+    for picture in (ROOT / "docs" / "uses").glob("*.png"):
+        assert f"](uses/{picture.name})" in text
+    assert text.count("](uses/") == len(list((ROOT / "docs" / "uses").glob("*.png")))
+
+
+def test_a_digit_that_was_left_out_is_found(page):
+    rows = page.load("leave_one_out")
+    found = [row["test_32"]["combined"] for row in rows]
+    assert len(found) == 10 and np.mean(found) >= 0.93 and min(found) >= 0.80
+    assert np.mean(found) > page.mean(rows, "test_32", "pixel_neighbors")
+
+
+def test_what_is_no_digit_is_found(page):
+    rows = page.load("gibberish")
+    assert len(rows) == 5
+    assert all(scores["combined"] >= 0.99 for scores in rows.values())
+    # A plain likelihood takes constant images for likely ones.
+    assert rows["constant images"]["negative_elbo"] < 0.9
+
+
+def test_the_rate_of_false_alarms_is_the_one_asked_for(page):
+    found = page.alarm_rates(page.load("alarms"))
+    assert sorted(found) == [0.01, 0.05]
+    for average, interval, _, seeds in found.values():
+        assert seeds == 20 and interval[0] <= average <= interval[1]
+
+
+def test_z_tells_more_with_few_labels(page):
+    rows = page.load("probe")
+    means = {(r["labels"], r["classifier"], r["of"]): np.mean(r["accuracy"]) for r in rows}
+    for classifier in ("linear", "knn"):
+        assert means[100, classifier, "z"] >= means[100, classifier, "pixels"] + 0.10
+        for labels in (10, 100, 1000, None):
+            assert (
+                means[labels, classifier, "z"] > means[labels, classifier, "principal components"]
+            )
