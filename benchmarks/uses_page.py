@@ -226,7 +226,11 @@ def _tables(rows):
     found = table_means(rows, "breast cancer")
     names = ["keras_vae", *_TABLE_BASELINES]
     titles = {"keras_vae": "keras_vae, the default score"}
-    return table(["detector", "AUROC"], [[titles.get(n, n), f"{found[n]:.3f}"] for n in names])
+    text = table(["detector", "AUROC"], [[titles.get(n, n), f"{found[n]:.3f}"] for n in names])
+    better = [name for name in _TABLE_BASELINES if found[name] > found["keras_vae"]]
+    if better:
+        text += f"\n\nOn this table better than the default score: {', '.join(better)}."
+    return text
 
 
 def alarm_rates(rows):
