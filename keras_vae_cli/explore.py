@@ -111,6 +111,8 @@ def manifold(run, axes, size, out):
 @_out_option("attribute.png")
 def attribute(run, present, absent, images, steps, out):
     """Move test images of one class along the vector from its mean z to that of another, in RUN."""
+    if present == absent:
+        raise click.UsageError(f"--to and --from must be two classes. Received: {present} twice.")
     opened = _open(run, out)
     import numpy as np
 

@@ -99,6 +99,11 @@ def prepare(team, training):
         names = ("num_train", "num_validation", "num_test", "event_shape", "checksum")
         held = {name: getattr(data, name) for name in names}
         workers.check_same(held, "examples", "Give each of them the same source.")
+        if recipe.is_table(data) and not team.quiet:
+            texts = [column.name for column in data.columns if column.is_categorical]
+            named = f" ({', '.join(texts[:10])})" if texts else ""
+            numbers = len(data.columns) - len(texts)
+            click.echo(f"A table of {numbers} columns of numbers and {len(texts)} of texts{named}.")
         return recipe.prepare(data, load_options, options, workers)
 
 

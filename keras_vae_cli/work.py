@@ -29,6 +29,15 @@ _OPTIONS = (
 )
 
 
+def _again(verb, run, source, reading, out):
+    """Return the words of another command over the same input."""
+    options = []
+    for name, value in reading.items():
+        values = [] if value is True else value if isinstance(value, tuple) else [value]
+        options += [f"--{name.replace('_', '-')}", *values]
+    return ("keras-vae", verb, output.shorten(run.path), source, *options, "--out", out)
+
+
 def _over_inputs(command):
     """Add the argument INPUT and the options that say how it is read."""
 
@@ -60,7 +69,7 @@ def embed(run, source, out, progress, reading):
 
     output.report_rows(
         lambda: uses.embed(run, source, out, progress, **reading),
-        ("keras-vae", "score", output.shorten(run.path), source, "--out", "score.csv"),
+        _again("score", run, source, reading, "scores.csv"),
     )
 
 
@@ -84,7 +93,7 @@ def score(run, source, out, progress, reading, num_samples, seed):
 
     output.report_rows(
         lambda: uses.score(run, source, out, num_samples, seed, progress, **reading),
-        ("keras-vae", "detect", output.shorten(run.path), source, "--out", "found.csv"),
+        _again("detect", run, source, reading, "found.csv"),
         lambda facts: [f"The mean log p(x) is {facts['log_prob']:.2f} nats."],
     )
 

@@ -222,7 +222,7 @@ def test_a_damaged_run_is_refused_and_left_alone(
         (("evaluate", "RUN", "--num-samples", "0"), ("--num-samples", "1")),
         (("interpolate", "RUN", "one.png"), ("two image files", "1")),
         (("interpolate", "RUN", "--test-images", "0", "9999"), ("9999", "test image")),
-        (("interpolate", "RUN", "--steps", "1"), ("--steps", ">= 2")),
+        (("interpolate", "RUN", "--steps", "1"), ("--steps", ">=2")),
         (("reconstruct", "RUN", "no.png"), ("no.png",)),
         (("export", "RUN", "--formats", "tflight"), ("tflite",)),
         (("export", "generate", "no.tflite", "--out", "x.png"), ("no.tflite",)),

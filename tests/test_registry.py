@@ -9,6 +9,7 @@ import pytest
 
 import keras_vae as kv
 from keras_vae import flows, layers, likelihoods, objectives, posteriors, priors, schedules
+from keras_vae.columns import Column
 from keras_vae.likelihoods import Bernoulli, Gaussian
 from keras_vae.objectives import ELBO
 from keras_vae.schedules import LinearWarmup
@@ -22,6 +23,10 @@ MODULES = {
 NAMES = [(argument, name) for argument, module in MODULES.items() for name in module.NAMES]
 # Those that a name alone does not describe, and what their messages ask for.
 INCOMPLETE = {"categorical": "num_categories", "beta_tc": "dataset_size"}
+COLUMNS = [
+    Column("weight", center=70.0, scale=10.0, count=9),
+    Column("kind", "categorical", categories=("cat", "dog"), count=9),
+]
 # Each registered class with arguments that are not its defaults.
 INSTANCES = [
     Bernoulli(name="pixels", trainable=False),
@@ -52,6 +57,8 @@ INSTANCES = [
     ELBO(LinearWarmup(70, initial=0.2, final=4.0)),
     LinearWarmup(70, initial=0.2, final=4.0),
     layers.Sampling(seed=3, name="draw"),
+    layers.TableFeatures(COLUMNS, name="features"),
+    likelihoods.Tabular(COLUMNS, name="rows"),
 ]
 
 

@@ -122,7 +122,7 @@ def check_names(path, columns, there):
         raise ValueError(
             checks.message(
                 f"{path} must have the columns of the model, {len(columns)} of them",
-                f"{', '.join(there[:20])}, without {', '.join(map(repr, missing[:10]))}",
+                f"columns without {', '.join(map(repr, missing[:10]))}: {', '.join(there[:20])}",
                 "Names are told apart by capitals and spaces too.",
             )
         )
