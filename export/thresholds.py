@@ -3,9 +3,6 @@
 from export.errors import message
 from export.float32 import in_float32
 
-# The draws behind the scores of a detector.
-_DRAWS = 16
-
 
 def check(detector, vae, plan):
     """Return a detector whose threshold holds for the scores of exported files.
@@ -19,6 +16,7 @@ def check(detector, vae, plan):
         ValueError: if it is none, not fitted, of another VAE, or its score cannot be in the graph.
     """
     from keras_vae.anomaly import AnomalyDetector
+    from keras_vae.anomaly.scores import DRAWS
 
     if not isinstance(detector, AnomalyDetector):
         raise ValueError(
@@ -31,10 +29,10 @@ def check(detector, vae, plan):
         raise ValueError(
             message("`detector` must be fitted with the VAE that is exported", "one of another VAE")
         )
-    if plan.num_samples != _DRAWS:
+    if plan.num_samples != DRAWS:
         raise ValueError(
             message(
-                f"`num_samples` must be {_DRAWS} with a detector, the draws of its scores",
+                f"`num_samples` must be {DRAWS} with a detector, the draws of its scores",
                 f"num_samples={plan.num_samples}",
             )
         )

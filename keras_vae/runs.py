@@ -34,6 +34,7 @@ RECONSTRUCTIONS = "reconstructions.png"
 HISTORY_PICTURE = "history.png"
 CARD = "README.md"
 TRAINING = "training"
+DETECTORS = "detectors"
 
 FILES = {
     CONFIG,
@@ -45,7 +46,7 @@ FILES = {
     HISTORY_PICTURE,
     CARD,
     TRAINING,
-    "detectors",
+    DETECTORS,
     "export",
 }
 

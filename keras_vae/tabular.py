@@ -16,7 +16,7 @@ _LEARNING_RATE = 3e-3
 
 
 def rows(estimator, X, reset):
-    """Return rows as scikit-learn checks them, float32 `(N, columns)`, NaN for what is missing.
+    """Return rows as scikit-learn checks them, float64 `(N, columns)`, NaN for what is missing.
 
     Args:
         estimator: the scikit-learn estimator that is given them, which remembers their columns.

@@ -142,8 +142,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         from export import thresholds
 
         thresholds.check_score(criterion, arguments["endpoints"])
-        detector = uses.detector(opened, criterion, progress=True)
-        detector.set_false_alarm_rate(false_alarm_rate)
+        detector = uses.detector(opened, criterion, True, false_alarm_rate)
     results = write_exports(
         vae,
         directory,

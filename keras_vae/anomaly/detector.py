@@ -32,8 +32,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         contamination: float in (0, 0.5], the share of the examples given to `fit` that fall below
             the threshold, unless a false-alarm rate is asked for.
         false_alarm_rate: None, or float in (0, 1): the threshold keeps the probability of a false
-            alarm for a new normal example at most there; see `thresholds.conformal`. `fit` sets
-            examples apart for it, a quarter, unless it is given some.
+            alarm for a new normal example at most there; see `thresholds.conformal`. With a
+            trained VAE `fit` must be given examples for it; else it sets a quarter apart.
         latent_dim: int >= 1, of a VAE of its own.
         epochs: None or int >= 1, of its training; None for about 2,000 steps.
         random_state: None, int or `numpy.random.RandomState`, of its training and of what is set

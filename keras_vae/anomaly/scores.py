@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_vae.checks import choice
 
-_DRAWS, _MANY_DRAWS = 16, 100
+DRAWS, _MANY_DRAWS = 16, 100
 _REFERENCES = 20_000
 # A distance is none where it is so small a part of the next one.
 _SAME = 1e-3
@@ -65,7 +65,7 @@ class NegativeElbo(_OneNumber):
     in_graph = True
 
     def measure(self, view):
-        found = view.bounds(_DRAWS)
+        found = view.bounds(DRAWS)
         return (found.kl - found.log_px)[:, None]
 
     def from_graph(self, outputs):
@@ -85,7 +85,7 @@ class ReconstructionError(_OneNumber):
     in_graph = True
 
     def measure(self, view):
-        return -view.bounds(_DRAWS).log_px[:, None]
+        return -view.bounds(DRAWS).log_px[:, None]
 
     def from_graph(self, outputs):
         return outputs["reconstruction_loss"]

@@ -6,20 +6,20 @@ import pathlib
 
 import numpy as np
 
-from keras_vae import plotting, results
+from keras_vae import plotting
 from keras_vae.checks import integer
 from keras_vae.results import read_column
+from keras_vae.runs import DETECTORS
 from keras_vae.uses.inputs import check_out, open_examples
 from keras_vae.uses.writing import without_empty, write
 
-DETECTORS = "detectors"
 # What a detector learns from and is calibrated with, at most.
 _LEARNT, _CALIBRATED = 20_000, 10_000
 # The quantile of the nats of abnormal pixels that is shown as full red.
 _FULL_RED = 0.99
 
 
-def detector(run, criterion="combined", progress=False):
+def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     """Return the `AnomalyDetector` of a run, fitted to its training and validation data.
 
     It is kept in the run's folder, so that only the first call takes its time.
@@ -28,26 +28,37 @@ def detector(run, criterion="combined", progress=False):
         run: `runs.Run`.
         criterion: str, see `anomaly.AnomalyDetector`.
         progress: bool, whether to show bars.
+        false_alarm_rate: None, or float in (0, 1), to which its threshold is set.
 
     Raises:
-        ValueError: if the run has no validation data.
+        ValueError: if the run has no validation data, or too few for the rate.
     """
     from keras_vae import anomaly
 
     anomaly.get(criterion)
     path = run.path / DETECTORS / f"{criterion}-{run.checksum:08x}.npz"
+    found = None
     if path.is_file():
         # A damaged one is made anew.
         with contextlib.suppress(ValueError):
-            return anomaly.load(path, run.vae)
-    calibration = open_examples(run, "validation").sample(_CALIBRATED)
+            found = anomaly.load(path, run.vae)
+    if found is None:
+        found = _fitted(run, criterion, progress, false_alarm_rate)
+        # A run that may not be written to is used all the same.
+        with contextlib.suppress(OSError):
+            found.save(path)
+    return found if false_alarm_rate is None else found.set_false_alarm_rate(false_alarm_rate)
+
+
+def _fitted(run, criterion, progress, false_alarm_rate):
+    from keras_vae import anomaly
+
+    held_out = open_examples(run, "validation")
+    if false_alarm_rate is not None:
+        anomaly.place(min(_CALIBRATED, len(held_out)), false_alarm_rate)
     found = anomaly.AnomalyDetector(run.vae, criterion)
     found.fit(open_examples(run, "train").sample(_LEARNT), progress=progress)
-    found.calibrate(np.concatenate(list(calibration)), progress=progress)
-    # A run that may not be written to is used all the same.
-    with contextlib.suppress(OSError):
-        found.save(path)
-    return found
+    return found.calibrate(np.concatenate(list(held_out.sample(_CALIBRATED))), progress=progress)
 
 
 def detect(
@@ -77,13 +88,9 @@ def detect(
     from keras_vae import anomaly
 
     integer("num_maps", num_maps, 0)
-    results.check(out)
     check_out(source, out)
     examples = open_examples(run, source, **options)
-    calibrated = min(_CALIBRATED, len(open_examples(run, "validation")))
-    anomaly.place(calibrated, false_alarm_rate)
-    found = detector(run, criterion, progress)
-    found.set_false_alarm_rate(false_alarm_rate)
+    found = detector(run, criterion, progress, false_alarm_rate)
     columns = run.vae.likelihood.columns
 
     def make(batch, first):

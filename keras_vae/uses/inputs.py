@@ -2,6 +2,7 @@
 
 import os
 
+from keras_vae import results
 from keras_vae.checks import message
 from keras_vae.data import examples as data_examples
 from keras_vae.data import image_paths, table_examples
@@ -83,7 +84,8 @@ def identity(run, source):
 
 
 def check_out(source, out):
-    """Raise `ValueError` if what is to be written is what is read."""
+    """Raise `ValueError` if results cannot be written there, or what is there is what is read."""
+    results.check(out)
     is_path = isinstance(source, str | os.PathLike)
     if is_path and os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
         raise ValueError(

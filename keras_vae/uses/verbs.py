@@ -27,7 +27,6 @@ def embed(run, source, out, progress=False, **options):
     Returns:
         `Written`; the columns are `id`, `label` where there are labels, and `z`.
     """
-    results.check(out)
     check_out(source, out)
     examples = open_examples(run, source, **options)
 
@@ -54,7 +53,6 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
     """
     integer("num_samples", num_samples, 2)
     seed = random.check_seed(seed)
-    results.check(out)
     check_out(source, out)
     examples = open_examples(run, source, **options)
     learnt = np.concatenate(list(open_examples(run, "train").sample(_COMPARED)))
@@ -110,7 +108,6 @@ def reconstruct_rows(run, source, out, progress=False, **options):
 
     Arguments and result are those of `embed`.
     """
-    results.check(out)
     check_out(source, out)
     examples = open_examples(run, source, **options)
 
