@@ -4,8 +4,9 @@
     python benchmarks/uses.py leave_one_out gibberish alarms tables probe pictures page
 
 MNIST is that of TensorFlow Datasets (TFDS_DATA_DIR). `leave_one_out` and `tables` also measure what
-the default score was chosen by, on held-out classes of training images and on other tables; the
-test sets had no part in that. Each part writes its results when it has them.
+the default score was chosen by, on held-out classes of training images and on other tables (`pip
+install -r benchmarks/requirements.txt` for those); the test sets had no part in that. Each part
+writes its results when it has them.
 """
 
 import argparse
@@ -26,9 +27,9 @@ from uses_parts import (
     pixel_neighbors,
     scores_of,
     table_baselines,
-    table_sets,
     train,
 )
+from uses_tables import table_sets
 
 import keras_vae as kv
 from keras_vae import anomaly
@@ -42,7 +43,6 @@ _TABLE_SCORES = tuple(
 _LABELS = (10, 100, 1000, None)
 _SEEDS = range(20)
 _RATES = (0.01, 0.05)
-_TABLE_SPLITS = 5
 
 
 def leave_one_out():
@@ -138,33 +138,24 @@ def alarms():
 
 
 def tables():
-    """Find the rows of a class that was not learnt among those of the others."""
+    """Find the rows of other classes among those of the class that was learnt."""
     rows = []
-    for name, is_test, normal, abnormal in table_sets():
-        for seed in range(_TABLE_SPLITS):
-            order = np.random.default_rng(seed).permutation(len(normal))
-            learnt, others = np.split(normal[order], [round(0.7 * len(normal))])
-            varies = learnt.std(axis=0) > 0
-            learnt, others, odd = (x[:, varies] for x in (learnt, others, abnormal))
-            both = np.concatenate([others, odd])
-            found = table_baselines(learnt, both)
-            detector = anomaly.AnomalyDetector(random_state=seed).fit(learnt)
-            found["keras_vae"] = -detector.score_samples(both)
-            sets = {"rows": both.astype("float32")}
-            scored = scores_of(detector.vae_, learnt.astype("float32"), sets, _TABLE_SCORES)["rows"]
-            count = len(others)
-            row = {"table": name, "is_test": is_test, "seed": seed}
-            row["auroc"] = {
-                key: auroc(values[:count], values[count:])
-                for key, values in {**found, **scored}.items()
-            }
-            rows.append(row)
-            write("tables", rows)
-        means = {
-            key: np.mean([one["auroc"][key] for one in rows[-_TABLE_SPLITS:]])
-            for key in row["auroc"]
+    for name, is_test, split, learnt, others, odd in table_sets():
+        both = np.concatenate([others, odd])
+        found = table_baselines(learnt, both)
+        detector = anomaly.AnomalyDetector(random_state=split).fit(learnt)
+        found["keras_vae"] = -detector.score_samples(both)
+        sets = {"rows": both.astype("float32")}
+        scored = scores_of(detector.vae_, learnt.astype("float32"), sets, _TABLE_SCORES)["rows"]
+        count = len(others)
+        row = {"table": name, "is_test": is_test, "split": split, "learnt": len(learnt)}
+        row["auroc"] = {
+            key: auroc(values[:count], values[count:])
+            for key, values in {**found, **scored}.items()
         }
-        print(name, {key: round(float(value), 3) for key, value in means.items()}, flush=True)
+        rows.append(row)
+        write("tables", rows)
+        print(name, {key: round(value, 3) for key, value in row["auroc"].items()}, flush=True)
 
 
 def cluster_model():

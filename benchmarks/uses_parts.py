@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -126,13 +126,3 @@ def table_baselines(learnt, rows):
         "PCA reconstruction": (residual**2).sum(axis=1),
         "k-NN distance": search.kneighbors(rows)[0].mean(axis=1),
     }
-
-
-def table_sets():
-    """Yield the name of a table, whether it is a test set, its normal and its abnormal rows."""
-    cancer = load_breast_cancer()
-    yield "breast cancer", True, cancer.data[cancer.target == 1], cancer.data[cancer.target == 0]
-    for name, load in (("wine", load_wine), ("iris", load_iris), ("digits", load_digits)):
-        x, y = load(return_X_y=True)
-        for label in np.unique(y)[:3]:
-            yield f"{name} without {label}", False, x[y != label], x[y == label]

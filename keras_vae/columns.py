@@ -1,9 +1,11 @@
 """What the columns of a table hold, as a model keeps it: kinds, categories and scales."""
 
 import dataclasses
+import math
 
 import numpy as np
 
+from keras_vae import power_transform
 from keras_vae.checks import choice, integer, message, number
 
 NUMERIC, CATEGORICAL = "numeric", "categorical"
@@ -24,9 +26,12 @@ class Column:
     Args:
         name: str.
         kind: "numeric" or "categorical".
-        center, scale: floats, by which a number is standardised: (x - center) / scale.
+        center, scale: floats, by which a number is standardised: (x - center) / scale, where x is
+            the number, or its power transform.
         categories: tuple of str, at least one.
         count: int >= 1, the rows from which this was learnt.
+        power: float in [0, 2], of the transform that comes first (`keras_vae.power_transform`); 1
+            for none.
     """
 
     name: str
@@ -35,12 +40,14 @@ class Column:
     scale: float = 1.0
     categories: tuple = ()
     count: int = 1
+    power: float = power_transform.NONE
 
     def __post_init__(self):
         choice("kind", self.kind, (NUMERIC, CATEGORICAL))
         number("center", self.center)
         number("scale", self.scale, above=0)
         integer("count", self.count, 1)
+        number("power", self.power, power_transform.LEAST, power_transform.MOST)
         object.__setattr__(self, "categories", tuple(map(str, self.categories)))
         if self.is_categorical != bool(self.categories):
             raise ValueError(
@@ -54,6 +61,18 @@ class Column:
     def is_categorical(self):
         """Whether it holds categories."""
         return self.kind == CATEGORICAL
+
+    def standardize(self, x):
+        """Return numbers of this column, a tensor, by the scale that the model computes with."""
+        return (power_transform.transform(x, self.power) - self.center) / self.scale
+
+    def restore(self, standard):
+        """Return the numbers whose `standardize` is a tensor."""
+        return power_transform.inverse(standard * self.scale + self.center, self.power)
+
+    def log_slope(self, x):
+        """Return the logarithm of the derivative of `standardize` at numbers, a tensor."""
+        return power_transform.log_slope(x, self.power) - math.log(self.scale)
 
     def encode(self, values):
         """Return values as a model takes them.
@@ -111,7 +130,11 @@ def numeric(name, values):
                 "Subtract a constant from it, such as its least value.",
             )
         )
-    return Column(name, NUMERIC, center, spread or 1.0, count=len(values))
+    power = power_transform.fit(there) if spread else power_transform.NONE
+    if power != power_transform.NONE:
+        bent = power_transform.as_numpy(power_transform.transform, there, power)
+        center, spread = float(bent.mean()), float(bent.std())
+    return Column(name, NUMERIC, center, spread or 1.0, count=len(values), power=power)
 
 
 def categorical(name, values, most):

@@ -59,9 +59,9 @@ class Sampling(keras.layers.Layer):
 class TableFeatures(keras.layers.Layer):
     """Turn rows of a table into numbers that a dense network can take.
 
-    A number is standardised by its column's centre and scale, a category becomes a one in its
-    place, and each column has a number more that is 1 where the value is missing. What is missing,
-    and a category that was not seen in training, is 0 elsewhere.
+    A number is standardised by its column's power, centre and scale, a category becomes a one in
+    its place, and each column has a number more that is 1 where the value is missing. What is
+    missing, and a category that was not seen in training, is 0 elsewhere.
 
     Args:
         columns: list of `keras_vae.columns.Column` or their configs.
@@ -90,7 +90,9 @@ class TableFeatures(keras.layers.Layer):
         super().__init__(**kwargs)
         self.columns = as_columns(columns)
         # What stands for a missing value: the centre, and no place of a category.
-        self._instead = np.float32([-1 if c.is_categorical else c.center for c in self.columns])
+        self._instead = np.float32(
+            [-1 if c.is_categorical else float(c.restore(0.0)) for c in self.columns]
+        )
 
     def call(self, inputs):
         isnan = ops.isnan(inputs)
@@ -103,7 +105,7 @@ class TableFeatures(keras.layers.Layer):
                 places = np.arange(len(column.categories), dtype="float32")
                 features.append(ops.cast(filled[:, index, None] == places, self.compute_dtype))
             else:
-                standard = (filled[:, index, None] - column.center) / column.scale
+                standard = column.standardize(filled[:, index, None])
                 features.append(ops.clip(standard, -self._FARTHEST, self._FARTHEST))
         return ops.concatenate([*features, missing], axis=-1)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import keras_vae as kv
+from keras_vae import power_transform
 from keras_vae.columns import Column
 from keras_vae.data.examples import PartExamples
 from keras_vae.data.table_examples import open_table
@@ -129,6 +130,56 @@ def test_categories_survive_being_coded(values):
     column = COLUMNS[1]
     assert column.decode(column.encode(np.array(values, object))) == values
     assert column.encode(np.array(["emu"], object))[0] == 3
+
+
+@hypothesis.given(
+    st.floats(-1e6, 1e6), st.one_of(st.just(0.0), st.just(2.0), st.floats(0.05, 1.95))
+)
+def test_the_power_transform_is_that_of_scipy_and_has_an_inverse(x, power):
+    x = np.array([x])
+    bent = power_transform.as_numpy(power_transform.transform, x, power)
+    np.testing.assert_allclose(bent, stats.yeojohnson(x, power), rtol=1e-9, atol=1e-12)
+    back = power_transform.as_numpy(power_transform.inverse, bent, power)
+    np.testing.assert_allclose(back, x, rtol=1e-6, atol=1e-9)
+
+
+def test_a_skewed_column_is_bent_and_a_straight_one_is_not():
+    rng = np.random.default_rng(0)
+    normal = rng.normal(5.0, 2.0, size=4000)
+    data = kv.data.load(
+        {"straight": normal, "skewed": np.exp(normal), "narrow": 1000 + np.exp(normal) / 1e3},
+        validation_fraction=0,
+        test_fraction=0,
+    )
+    straight, skewed, narrow = data.columns
+    assert (straight.power, narrow.power) == (1.0, 1.0)
+    assert skewed.power == pytest.approx(0.0, abs=0.02)
+    assert skewed.center == pytest.approx(5.0, abs=0.3)
+
+
+def test_the_density_of_a_bent_column_is_that_of_its_numbers():
+    column = Column("amount", center=2.0, scale=1.5, power=0.25)
+    likelihood = kv.likelihoods.Tabular([column])
+    # By substitution the integral over all numbers is that over their standard scores.
+    standard = np.linspace(-12.0, 12.0, 4001)
+    x = np.asarray(column.restore(standard.astype("float64"))).astype("float32")[:, None]
+    params = np.full((len(x), 1), 0.3, "float32")
+    density = np.exp(np.asarray(likelihood.log_prob(x, params), "float64"))
+    assert np.trapezoid(density, x[:, 0].astype("float64")) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_draws_of_a_bent_column_have_its_median_and_what_is_far_out_is_unlikely():
+    column = Column("amount", center=2.0, scale=1.5, power=0.0)
+    likelihood = kv.likelihoods.Tabular([column])
+    params = np.full((4000, 1), 0.5, "float32")
+    draws = np.asarray(likelihood.sample(params, seed=1))[:, 0]
+    middle = float(np.asarray(likelihood.mean(params))[0, 0])
+    assert middle == pytest.approx(np.expm1(2.0 + 1.5 * 0.5), rel=1e-4)
+    assert np.mean(draws < middle) == pytest.approx(0.5, abs=0.03)
+    far = np.float32([[middle], [1e3], [1e9], [1e30]])
+    log_prob = np.asarray(likelihood.log_prob(far, params[:4]))
+    assert np.isfinite(log_prob).all()
+    assert (np.diff(log_prob) < -1).all()
 
 
 def test_a_csv_file_is_read_with_its_scales_from_the_training_rows(table):

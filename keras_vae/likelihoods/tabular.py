@@ -18,8 +18,9 @@ _FARTHEST = 1e15
 class Tabular(Likelihood):
     """Rows of a table whose columns are described: p(x|z) = prod_i p_i(x_i|z) over those there.
 
-    A number is normal about the decoder's mean, in units of the column's scale and with a standard
-    deviation that is learnt for each column; its density is that of the number itself. A category
+    A number, or its power transform where the column has one (Yeo & Johnson 2000, eq. 2.1), is
+    normal about the decoder's mean, in units of the column's scale and with a standard deviation
+    that is learnt for each column; its density is that of the number itself. A category
     is one of those seen in training, or with probability 1 / (rows seen + 1) one that was not. What
     is missing has no part in it, which is the likelihood of the rest (Nazabal et al. 2020, eq. 3,
     https://arxiv.org/abs/1807.03653).
@@ -32,7 +33,8 @@ class Tabular(Likelihood):
             their number where it is none of them, NaN where the value is missing.
 
     Output shape:
-        of `mean`: `(B, columns)`, in the same code; of a category the most likely one.
+        of `mean`: `(B, columns)`, in the same code; of a category the most likely one, of a number
+            the mean, or with a power transform the median.
 
     Raises:
         ValueError: if `columns` are none, or the data do not fit them.
@@ -54,8 +56,6 @@ class Tabular(Likelihood):
         self.columns = as_columns(columns)
         self._sizes = [len(column.categories) or 1 for column in self.columns]
         self._numbers = np.array([not column.is_categorical for column in self.columns])
-        self._scales = np.float32([column.scale for column in self.columns])
-        self._centers = np.float32([column.center for column in self.columns])
         self.is_discrete = not self._numbers.any()
         # Without a number there is nothing that it would be learnt from.
         self.log_var = self.add_weight(
@@ -116,7 +116,7 @@ class Tabular(Likelihood):
         each = []
         for index, own in enumerate(self._split_params(params)):
             if self._numbers[index]:
-                each.append(own[..., 0] * self._scales[index] + self._centers[index])
+                each.append(self.columns[index].restore(own[..., 0]))
             else:
                 each.append(first_largest(own))
         return ops.stack(each, axis=-1)
@@ -130,7 +130,7 @@ class Tabular(Likelihood):
         for index, own in enumerate(self._split_params(params)):
             if self._numbers[index]:
                 z = own[..., 0] + ops.exp(0.5 * self._log_var(index)) * normals[:, index]
-                each.append(z * self._scales[index] + self._centers[index])
+                each.append(self.columns[index].restore(z))
             else:
                 above = uniforms[:, index, None] > ops.cumsum(ops.softmax(own), axis=-1)[:, :-1]
                 each.append(ops.sum(ops.cast(above, "float32"), axis=-1))
@@ -144,10 +144,11 @@ class Tabular(Likelihood):
         return {**super().get_config(), "columns": config(self.columns)}
 
     def _of_number(self, index, values, mean):
-        scale = self._scales[index]
+        column = self.columns[index]
         # What is farther out would overflow when it is squared.
-        standard = ops.clip((values - self._centers[index]) / scale, -_FARTHEST, _FARTHEST)
-        return normal_log_prob(standard, mean, self._log_var(index)) - math.log(scale)
+        standard = ops.clip(column.standardize(values), -_FARTHEST, _FARTHEST)
+        log_prob = normal_log_prob(standard, mean, self._log_var(index))
+        return log_prob + column.log_slope(values)
 
     def _of_category(self, column, values, logits):
         unseen = 1.0 / (column.count + 1.0)
