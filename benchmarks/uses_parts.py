@@ -27,13 +27,20 @@ def mnist():
     return [part.read(0, len(part))[::2] for part in parts]
 
 
-def train(images, latent_dim, prior="standard_normal", epochs=_EPOCHS):
-    """Return a VAE of gated dense layers trained on images, and its data of `kv.data.load`."""
+def train(images, latent_dim, prior="standard_normal", likelihood=None):
+    """Return a VAE of gated dense layers trained on images, and its data of `kv.data.load`.
+
+    The likelihood is by default that of binary pixels.
+    """
+    likelihood = likelihood or kv.likelihoods.Bernoulli()
     data = kv.data.load(
-        images, batch_size=_BATCH, binarize="dynamic", validation_fraction=0.1, test_fraction=0
+        images,
+        batch_size=_BATCH,
+        binarize="dynamic" if likelihood.is_binary else None,
+        validation_fraction=0.1,
+        test_fraction=0,
     )
     layers = {"units": (300, 300), "gated": True}
-    likelihood = kv.likelihoods.Bernoulli()
     vae = kv.VAE(
         kv.networks.mlp_encoder(data.image_shape, latent_dim, seed=0, **layers),
         kv.networks.mlp_decoder(
@@ -47,9 +54,9 @@ def train(images, latent_dim, prior="standard_normal", epochs=_EPOCHS):
         prior=prior,
         seed=2,
     )
-    schedule = keras.optimizers.schedules.CosineDecay(_RATE, epochs * len(data.train))
+    schedule = keras.optimizers.schedules.CosineDecay(_RATE, _EPOCHS * len(data.train))
     vae.compile(keras.optimizers.Adam(schedule))
-    vae.fit(data.train, epochs=epochs, verbose=0)
+    vae.fit(data.train, epochs=_EPOCHS, verbose=0)
     return vae, data
 
 

@@ -73,20 +73,25 @@ def interpolate(run, ends, test_images, steps, path, out):
 def traverse(run, axes, steps, extent, test_image, out):
     """Decode what lies along each axis of z of RUN, the most active axis in the first row."""
     opened = _open(run, out)
-    from keras_vae import evaluation, latent
-
-    examples = evaluation.first_examples(opened.load_data(progress=False).test, _LOOKED_AT)
     start = None if test_image is None else opened.test_images([test_image])[0]
-    found = latent.traverse(opened.vae, examples, start, axes, steps, extent)
+    found = _traversed(opened, start, axes, steps, extent)
     for axis, activity in zip(found.axes, found.activity, strict=True):
         click.echo(f"  axis {axis:<4} variance of z {activity:.3f}")
     _save(found.images, out, run)
 
 
+def _traversed(opened, start=None, num_axes=10, steps=2, extent=1.0):
+    """Return the `latent.Traversal` of a run, its axes ordered by test examples."""
+    from keras_vae import evaluation, latent
+
+    examples = evaluation.first_examples(opened.load_data(progress=False).test, _LOOKED_AT)
+    return latent.traverse(opened.vae, examples, start, num_axes, steps, extent)
+
+
 @click.command(short_help="Draw a grid over two axes of z.")
 @output.run_argument
 @click.option(
-    "--axes", type=(int, int), default=(0, 1), show_default=True, help="Down, and to the right."
+    "--axes", type=(int, int), help="Down, and to the right; by default the two most active ones."
 )
 @click.option(
     "--size", type=click.IntRange(min=2), default=20, show_default=True, help="Images on a side."
@@ -97,7 +102,10 @@ def manifold(run, axes, size, out):
     opened = _open(run, out)
     from keras_vae import latent
 
-    _save(latent.manifold(opened.vae, size, axes), out, run)
+    if axes is None and opened.vae.latent_dim > 1:
+        axes = _traversed(opened, num_axes=2).axes
+        click.echo(f"  axis {axes[0]} goes down, axis {axes[1]} to the right")
+    _save(latent.manifold(opened.vae, size, (0, 1) if axes is None else axes), out, run)
 
 
 @click.command(short_help="Give images what another class has.")

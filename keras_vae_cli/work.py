@@ -1,32 +1,9 @@
 """The commands that work through inputs of any size: embed, score, detect."""
 
-import functools
-
 import click
 
 from keras_vae_cli import output
-
-_OUT = "File to write: .csv, .parquet or .npz; a name without a suffix for a folder of shards."
-_OPTIONS = (
-    output.run_argument,
-    click.argument("source", metavar="INPUT"),
-    click.option("--out", required=True, type=click.Path(), help=_OUT),
-    click.option(
-        "--part",
-        type=click.Choice(["train", "validation", "test"]),
-        help="Only this part of an INPUT that has parts, such as mnist.",
-    ),
-    click.option(
-        "--resize", is_flag=True, help="Convert images of another size or number of channels."
-    ),
-    click.option(
-        "--value-range", type=(float, float), help="Lowest and highest value of array files."
-    ),
-    click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read."),
-    click.option("--id-column", help="Column of a table that names its rows."),
-    click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets are."),
-    output.quiet_option,
-)
+from keras_vae_cli.inputs import over_inputs
 
 
 def _again(verb, run, source, reading, out):
@@ -38,27 +15,8 @@ def _again(verb, run, source, reading, out):
     return ("keras-vae", verb, output.shorten(run.path), source, *options, "--out", out)
 
 
-def _over_inputs(command):
-    """Add the argument INPUT and the options that say how it is read."""
-
-    @functools.wraps(command)
-    def with_checks(run, source, out, quiet, **options):
-        names = ("part", "resize", "value_range", "skip_bad", "id_column", "data_dir")
-        reading = {name: options.pop(name) for name in names}
-        output.import_keras_vae()
-        from keras_vae import runs
-
-        opened = runs.load(run)
-        given = {name: value for name, value in reading.items() if value}
-        return command(opened, source, out, progress=not quiet, reading=given, **options)
-
-    for option in reversed(_OPTIONS):
-        with_checks = option(with_checks)
-    return with_checks
-
-
 @click.command(short_help="Write the z of images or rows.")
-@_over_inputs
+@over_inputs()
 def embed(run, source, out, progress, reading):
     """Write the z of each example of INPUT, the centre of q(z|x) of RUN, with labels and ids.
 
@@ -82,7 +40,7 @@ def embed(run, source, out, progress, reading):
     help="Draws of z for each example.",
 )
 @output.seed_option
-@_over_inputs
+@over_inputs()
 def score(run, source, out, progress, reading, num_samples, seed):
     """Write log p(x) of each example of INPUT under RUN, in nats, with its standard error.
 
@@ -121,7 +79,7 @@ def score(run, source, out, progress, reading, num_samples, seed):
     show_default=True,
     help="Most abnormal images to draw, each above a map of where, beside --out.",
 )
-@_over_inputs
+@over_inputs()
 def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num_maps):
     """Write which examples of INPUT are unlike the training data of RUN.
 

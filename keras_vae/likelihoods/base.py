@@ -20,6 +20,7 @@ class Likelihood(Part, abc.ABC):
         params_per_channel: int, how many numbers the decoder gives for a channel.
         is_discrete: bool, whether `log_prob` is a probability rather than a density.
         is_binary: bool, whether it is one of zeros and ones alone.
+        levels: int, how many values an element can have, or None where there is no such number.
         mean_range: pair of floats that the mean lies between, or None.
         columns: tuple of `keras_vae.columns.Column` where x are the rows of a table, or None.
     """
@@ -27,6 +28,7 @@ class Likelihood(Part, abc.ABC):
     params_per_channel = 1
     is_discrete = False
     is_binary = False
+    levels = None
     mean_range = None
     columns = None
 
@@ -67,6 +69,26 @@ class Likelihood(Part, abc.ABC):
                 "Define element_log_prob in the place of log_prob.",
             )
         )
+
+    def level_values(self):
+        """Return the values that an element can have, `(levels,)` float32, in their order."""
+        return np.linspace(0.0, 1.0, self.levels, dtype="float32")
+
+    def level_probs(self, params):
+        """Return the probability of each value of each element.
+
+        Args:
+            params: float tensor `(B, *params_shape)`.
+
+        Output shape:
+            `(B, *event, levels)`.
+        """
+        mean = self.mean(params)
+        each = [
+            self.element_log_prob(ops.full_like(mean, value), params)
+            for value in self.level_values()
+        ]
+        return ops.exp(ops.stack(each, axis=-1))
 
     @abc.abstractmethod
     def mean(self, params):

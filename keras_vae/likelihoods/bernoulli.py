@@ -29,7 +29,7 @@ class Bernoulli(Likelihood):
 
     is_discrete = True
     is_binary = True
-
+    levels = 2
     mean_range = (0.0, 1.0)
 
     def check(self, x):

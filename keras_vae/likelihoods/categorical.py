@@ -43,6 +43,16 @@ class Categorical(Likelihood):
         self.params_per_channel = self.num_categories
         self.mean_range = (0.0, 1.0) if ordinal else (0.0, self.num_categories - 1.0)
 
+    @property
+    def levels(self):
+        return self.num_categories
+
+    def level_values(self):
+        return super().level_values() * (1 if self.ordinal else self.num_categories - 1)
+
+    def level_probs(self, params):
+        return ops.softmax(self._grouped(params), axis=-1)
+
     def check(self, x):
         top = self.num_categories - 1
         # Not in whole numbers of 8 bits, which would wrap around.

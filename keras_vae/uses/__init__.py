@@ -1,8 +1,9 @@
-"""What a trained run is used for, over inputs of any size: embed, score, detect, and rows.
+"""What a trained run is used for, over inputs of any size.
 
-Each writes a row of results for each example, in shards that a restart goes on with.
+Those that write a row of results for each example do so in shards that a restart goes on with.
 """
 
+from keras_vae.uses.compressing import compress, decompress
 from keras_vae.uses.detecting import DETECTORS, detect, detector, maps_path
 from keras_vae.uses.inputs import open_examples
 from keras_vae.uses.verbs import embed, generate_rows, reconstruct_rows, score
@@ -11,6 +12,8 @@ from keras_vae.uses.writing import Written
 __all__ = [
     "DETECTORS",
     "Written",
+    "compress",
+    "decompress",
     "detect",
     "detector",
     "embed",

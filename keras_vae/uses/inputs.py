@@ -11,7 +11,7 @@ from keras_vae.files import fingerprint
 _OF_TABLES = ("id_column", "label_column")
 
 
-def open_examples(run, source, part=None, resize=False, **options):
+def open_examples(run, source, part=None, resize=False, binarize=None, **options):
     """Return examples as a run's model takes them, to be read by their places.
 
     Args:
@@ -20,6 +20,8 @@ def open_examples(run, source, part=None, resize=False, **options):
             `keras_vae.data.load` takes, or an image file.
         part: str or None, the part of another source.
         resize: bool, whether images of another size or number of channels are converted.
+        binarize: bool, whether pixels above a half are 1 and the others 0; None for what the run
+            was trained on.
         **options: `value_range`, `data_dir`, `skip_bad`, `progress` of images; `id_column` and
             `label_column` of tables.
 
@@ -30,7 +32,8 @@ def open_examples(run, source, part=None, resize=False, **options):
         ValueError: if the examples do not fit the model.
     """
     settings = run.config["data"]
-    binarize = settings.get("binarize", "none") != "none"
+    if binarize is None:
+        binarize = settings.get("binarize", "none") != "none"
     own = isinstance(source, str) and source in data_examples.PARTS
     columns = run.vae.likelihood.columns
     given = {name: value for name, value in options.items() if value} | {"part": part}

@@ -1,0 +1,72 @@
+"""The commands compress and decompress."""
+
+import click
+
+from keras_vae_cli import output
+from keras_vae_cli.inputs import over_inputs
+
+_MEGABYTE = 1e6
+
+
+@click.command(short_help="Compress images.")
+@click.option(
+    "--bits-per-pixel",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Compress with loss, to about this rate. [default: without loss]",
+)
+@click.option(
+    "--binarize", is_flag=True, help="Make pixels above a half 1 and the others 0 before."
+)
+@over_inputs(click.argument("out", metavar="OUT.kvz"))
+def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
+    """Compress the images of INPUT into OUT.kvz by the model of RUN, so that each bit comes back.
+
+    The file can be read with that model alone. INPUT is as for `keras-vae embed`.
+    """
+    from keras_vae import uses
+
+    made = uses.compress(run, source, out, bits_per_pixel, binarize, progress, **reading)
+    _tell(run, made, made.path)
+    restored = "images" if made.count > 1 else "image"
+    output.success(
+        output.shorten(made.path),
+        output.size(made.path),
+        f"{made.count} images" if made.count > 1 else "1 image",
+        next_command=("keras-vae", "decompress", output.shorten(run.path), str(out), restored),
+    )
+
+
+@click.command(short_help="Take images out of a compressed file.")
+@output.run_argument
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("out", type=click.Path())
+@output.quiet_option
+def decompress(run, file, out, quiet):
+    """Write the images of FILE, which keras-vae compress wrote by the model of RUN, to OUT.
+
+    OUT ends in .npy, for an array of 8-bit pixels, or is the name of a folder for PNG files.
+    """
+    output.import_keras_vae()
+    from keras_vae import runs, uses
+
+    opened = runs.load(run)
+    made = uses.decompress(opened, file, out, not quiet)
+    _tell(opened, made, file)
+    output.success(
+        output.shorten(made.path),
+        output.size(made.path),
+        f"{made.count} images" if made.count > 1 else "1 image",
+        next_command=("keras-vae", "info", output.shorten(run)),
+    )
+
+
+def _tell(run, made, file):
+    height, width, channels = run.vae.event_shape
+    speed = made.count * height * width * channels / _MEGABYTE / made.seconds
+    click.echo(
+        f"{output.shorten(file)}: {made.size:,} bytes, {made.bits_per_pixel:.4f} bits for each "
+        f"pixel of each channel; {speed:.2f} MB of pixels a second."
+    )
+
+
+COMMANDS = (compress, decompress)
