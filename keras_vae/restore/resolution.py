@@ -1,0 +1,96 @@
+"""Larger images from small ones, by what a VAE has learnt."""
+
+import numpy as np
+from keras import ops
+
+from keras_vae import random
+from keras_vae.bounds import draws_that_fit
+from keras_vae.checks import integer, message, number
+from keras_vae.training.ascent import climb
+
+_LEARNING_RATE = 0.1
+
+
+def upscale(vae, small, steps=200, deviation=0.05, starts=4, seed=None):
+    """Return images of the model's size whose blocks have the pixels of small ones as means.
+
+    It looks for the z of the highest posterior density given the small image, whose pixels are
+    the means of blocks of the large one and normal noise, and spreads evenly over a block what
+    its mean lacks then.
+
+    Args:
+        vae: `VAE` of images in [0, 1].
+        small: array `(N, h, w, C)`, of which the model's size is a multiple.
+        steps: int >= 1, of Adam on z.
+        deviation: float > 0, the standard deviation of the noise.
+        starts: int >= 1, draws of the prior to start from; the best result counts.
+        seed: None, int, or N row seeds (int32).
+
+    Output shape:
+        `(N, H, W, C)`, a NumPy array of float32.
+
+    Raises:
+        ValueError: if the sizes do not fit, or an argument is out of its range.
+    """
+    integer("steps", steps, 1)
+    integer("starts", starts, 1)
+    number("deviation", deviation, above=0)
+    small = np.asarray(small, "float32")
+    factor = factor_of(vae.event_shape, small.shape[1:])
+    seeds = random.as_row_seeds(seed, len(small))
+    rows = max(1, draws_that_fit(vae) // starts)
+    found = [
+        _upscale(vae, small[i : i + rows], factor, seeds[i : i + rows], steps, deviation, starts)
+        for i in range(0, len(small), rows)
+    ]
+    return np.concatenate(found)
+
+
+def factor_of(event_shape, small_shape):
+    """Return how many pixels of the model's images make one of a small image, down and across.
+
+    Raises:
+        ValueError: if it is not the same whole number.
+    """
+    event_shape, small_shape = tuple(event_shape), tuple(small_shape)
+    sizes = list(zip(event_shape[:2], small_shape[:2], strict=False))
+    fits = len(event_shape) == len(small_shape) == 3 and event_shape[2] == small_shape[2]
+    if fits and all(large % side == 0 for large, side in sizes if side):
+        factors = {large // side for large, side in sizes if side}
+        if len(factors) == 1 and min(factors) > 1:
+            return factors.pop()
+    raise ValueError(
+        message(
+            f"Small images must be a whole part of the model's size {event_shape}, the same down "
+            "and across, with as many channels",
+            f"images of shape {small_shape}",
+            "Give images of half, a third or a quarter of its sides.",
+        )
+    )
+
+
+def shrink(images, factor):
+    """Return the means of square blocks of images, `(N, H / factor, W / factor, C)`."""
+    count, height, width, channels = images.shape
+    blocks = (count, height // factor, factor, width // factor, factor, channels)
+    return ops.mean(ops.reshape(images, blocks), axis=(2, 4))
+
+
+def _upscale(vae, small, factor, seeds, steps, deviation, starts):
+    each = np.stack([np.asarray(random.derived(seeds, i)) for i in range(starts)])
+    z = vae.prior.sample_rows(each.reshape(-1), np.ones(each.size, "float32"))
+    wanted = np.tile(small, (starts, 1, 1, 1))
+
+    def log_density(z):
+        params = ops.cast(vae.decoder(z, training=False), "float32")
+        missed = (shrink(vae.likelihood.mean(params), factor) - wanted) / deviation
+        fit = -0.5 * ops.sum(ops.square(missed), axis=(1, 2, 3))
+        return fit + vae.prior.log_prob(z[None])[0]
+
+    z = climb(log_density, z, steps, _LEARNING_RATE)
+    densities = ops.convert_to_numpy(log_density(z)).reshape(starts, -1)
+    best = densities.argmax(axis=0)
+    z = ops.convert_to_numpy(z).reshape(starts, len(small), -1)[best, np.arange(len(small))]
+    images = ops.convert_to_numpy(vae.decode(z))
+    lacking = small - ops.convert_to_numpy(shrink(images, factor))
+    return np.clip(images + lacking.repeat(factor, axis=1).repeat(factor, axis=2), 0.0, 1.0)
