@@ -36,7 +36,7 @@ def train(images, latent_dim, prior="standard_normal", likelihood=None):
     data = kv.data.load(
         images,
         batch_size=_BATCH,
-        binarize="dynamic" if likelihood.is_binary else None,
+        binarize="dynamic" if likelihood.is_binary else "none",
         validation_fraction=0.1,
         test_fraction=0,
     )
