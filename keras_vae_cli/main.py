@@ -8,7 +8,18 @@ import warnings
 
 import click
 
-from keras_vae_cli import compact, explore, export, images, launch, output, train, use, work
+from keras_vae_cli import (
+    compact,
+    explore,
+    export,
+    images,
+    launch,
+    output,
+    restore,
+    train,
+    use,
+    work,
+)
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,7 +31,8 @@ def cli():
     """Train variational autoencoders, evaluate and use them, and export them to other runtimes."""
 
 
-_COMMANDS = (*use.COMMANDS, *work.COMMANDS, *images.COMMANDS, *explore.COMMANDS, *compact.COMMANDS)
+_COMMANDS = (*use.COMMANDS, *work.COMMANDS, *images.COMMANDS, *explore.COMMANDS)
+_COMMANDS += (*restore.COMMANDS, *compact.COMMANDS)
 for command in (train.train, launch.launch, *_COMMANDS, export.export):
     cli.add_command(command)
 

@@ -28,6 +28,7 @@ _BELONG_TO = {
     "finish_epochs": ("objective", ("elbo",)),
     "scale": ("likelihood", ("gaussian", "auto")),
     "num_components": ("likelihood", ("discretized_logistic",)),
+    "noise_strength": ("noise", kv.restore.KINDS),
 }
 _RISE_SHARE, _MOST_RISE = 0.05, 500
 # Of the learning rate, in the epochs that finish a training.
@@ -71,6 +72,8 @@ def check(options):
     kv.checks.number("learning_rate", options["learning_rate"], above=0)
     kv.checks.choice("prior", options["prior"], kv.priors.NAMES)
     chosen = kv.posteriors.get(options["posterior"])
+    if options["noise"] != "none":
+        kv.restore.Noise(options["noise"], options["noise_strength"])
     if options["warmup_epochs"] is not None:
         kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
     if options["finish_epochs"] and (options["beta"], options["free_bits"]) != (1.0, 0.0):
@@ -163,6 +166,9 @@ def build(data, options, steps_per_epoch):
             output_bias=chosen.bias(data.mean),
             seed=seed + 1,
         )
+    if options["noise"] != "none":
+        noise = options["noise"], options["noise_strength"], seed + 5
+        encoder = kv.restore.noisy_encoder(encoder, *noise)
     vae = kv.VAE(
         encoder=encoder,
         decoder=decoder,

@@ -51,6 +51,7 @@ def _check_for_tables(options):
         ("likelihood", ("auto",)),
         ("network", ("mlp",)),
         ("prior", ("standard_normal", "gaussian_mixture", "real_nvp")),
+        ("noise", ("none",)),
     ):
         if options[name] not in legal:
             raise ValueError(

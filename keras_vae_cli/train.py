@@ -103,6 +103,19 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     help="q(z|x): diagonal_gaussian, inverse_autoregressive or coupling.",
 )
 @_option(
+    "--noise",
+    type=click.Choice(["none", "gaussian", "uniform", "speckle", "salt_and_pepper", "masking"]),
+    default="none",
+    help="In front of the encoder, in training: by it the model learns to denoise.",
+)
+@_option(
+    "--noise-strength",
+    type=float,
+    default=0.5,
+    help="Its standard deviation, of uniform noise its largest value, of the last two the share of "
+    "the pixels.",
+)
+@_option(
     "--objective",
     default="elbo",
     help="What training minimises: elbo, iwae, beta_tc, info_vae or dip.",

@@ -9,6 +9,7 @@ from keras_vae.checks import integer, message, number
 from keras_vae.training.ascent import climb
 
 _LEARNING_RATE = 0.1
+_TURNS = 30
 
 
 def upscale(vae, small, steps=200, deviation=0.05, starts=4, seed=None):
@@ -92,5 +93,8 @@ def _upscale(vae, small, factor, seeds, steps, deviation, starts):
     best = densities.argmax(axis=0)
     z = ops.convert_to_numpy(z).reshape(starts, len(small), -1)[best, np.arange(len(small))]
     images = ops.convert_to_numpy(vae.decode(z))
-    lacking = small - ops.convert_to_numpy(shrink(images, factor))
-    return np.clip(images + lacking.repeat(factor, axis=1).repeat(factor, axis=2), 0.0, 1.0)
+    # In turns, since what is cut off at 0 and 1 is lacking again.
+    for _ in range(_TURNS):
+        lacking = small - ops.convert_to_numpy(shrink(images, factor))
+        images = np.clip(images + lacking.repeat(factor, axis=1).repeat(factor, axis=2), 0.0, 1.0)
+    return images

@@ -6,20 +6,25 @@ Those that write a row of results for each example do so in shards that a restar
 from keras_vae.uses.compressing import compress, decompress
 from keras_vae.uses.detecting import DETECTORS, detect, detector, maps_path
 from keras_vae.uses.inputs import open_examples
+from keras_vae.uses.restoring import Restored, denoise, inpaint, upscale
 from keras_vae.uses.verbs import embed, generate_rows, reconstruct_rows, score
 from keras_vae.uses.writing import Written
 
 __all__ = [
     "DETECTORS",
+    "Restored",
     "Written",
     "compress",
     "decompress",
+    "denoise",
     "detect",
     "detector",
     "embed",
     "generate_rows",
+    "inpaint",
     "maps_path",
     "open_examples",
     "reconstruct_rows",
     "score",
+    "upscale",
 ]

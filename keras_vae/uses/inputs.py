@@ -11,7 +11,7 @@ from keras_vae.files import fingerprint
 _OF_TABLES = ("id_column", "label_column")
 
 
-def open_examples(run, source, part=None, resize=False, binarize=None, **options):
+def open_examples(run, source, part=None, resize=False, binarize=None, event_shape=None, **options):
     """Return examples as a run's model takes them, to be read by their places.
 
     Args:
@@ -22,6 +22,7 @@ def open_examples(run, source, part=None, resize=False, binarize=None, **options
         resize: bool, whether images of another size or number of channels are converted.
         binarize: bool, whether pixels above a half are 1 and the others 0; None for what the run
             was trained on.
+        event_shape: tuple, the shape that images must have; None for the model's.
         **options: `value_range`, `data_dir`, `skip_bad`, `progress` of images; `id_column` and
             `label_column` of tables.
 
@@ -44,15 +45,26 @@ def open_examples(run, source, part=None, resize=False, binarize=None, **options
             raise ValueError(
                 message(f"The run must have a {source} part", f"only {', '.join(data.parts)}")
             )
+        _check_own(run, source, event_shape)
         return data_examples.PartExamples(
             [data.parts[source]], binarize, data.class_names, data.num_classes is not None
         )
     if columns is None:
         return data_examples.open_images(
-            source, run.vae.event_shape, part, binarize, resize, **options
+            source, event_shape or run.vae.event_shape, part, binarize, resize, **options
         )
     named = {name: options.get(name) or settings.get(name) for name in _OF_TABLES}
     return table_examples.open_table(source, columns, **named)
+
+
+def _check_own(run, source, event_shape):
+    if event_shape not in (None, tuple(run.vae.event_shape)):
+        raise ValueError(
+            message(
+                f"INPUT must hold images of shape {event_shape}",
+                f"the {source} part of the run's own data, of shape {run.vae.event_shape}",
+            )
+        )
 
 
 def _refuse(given, own, is_table, resize):

@@ -1,0 +1,157 @@
+"""Restore the images of a source: without noise, filled in, or larger."""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_vae import random, restore
+from keras_vae.checks import choice, integer, message
+from keras_vae.data import image_files
+from keras_vae.parts import in_parts
+from keras_vae.progress import bar
+from keras_vae.restore.inpainting import METHODS, as_mask
+from keras_vae.uses.inputs import open_examples
+from keras_vae.uses.pictures import Named, check_pictures, write_pictures
+
+HALVES = ("left", "right", "top", "bottom")
+_ROWS = 256
+
+
+class Restored(NamedTuple):
+    """What was written: its `pathlib.Path`, and how many images were restored."""
+
+    path: pathlib.Path
+    count: int
+
+
+def denoise(run, source, out, progress=False, **options):
+    """Write images without their noise, the decoded centre of q(z|x).
+
+    Args:
+        run: `runs.Run`, such as one that was trained with noise.
+        source, options: as of `open_examples`.
+        out: str or path that ends in .npy, or without a suffix a folder of PNG files.
+        progress: bool, whether to show a bar.
+
+    Returns:
+        `Restored`.
+
+    Raises:
+        ValueError: if the images do not fit the model.
+    """
+
+    def make(x, first):
+        return in_parts(run.vae.reconstruct, x)
+
+    return _write(run, source, out, make, (), progress, options)
+
+
+def inpaint(
+    run,
+    source,
+    out,
+    mask,
+    num_samples=1,
+    method="gibbs",
+    steps=100,
+    seed=0,
+    progress=False,
+    **options,
+):
+    """Write images with what is missing filled in; see `restore.inpaint`.
+
+    Args:
+        run, source, out, progress, options: see `denoise`.
+        mask: bool array `(H, W)` or `(*event)`, True where a pixel is missing; the path of an image
+            file, white where it is, or of a .npy file; or "left", "right", "top" or "bottom".
+        num_samples, method, steps: see `restore.inpaint`.
+        seed: int >= 0; image i draws from (seed, i).
+    """
+    _check_model(run)
+    integer("num_samples", num_samples, 1)
+    integer("steps", steps, 1)
+    choice("method", method, METHODS)
+    seed = random.check_seed(seed)
+    shape = run.vae.event_shape
+    mask = as_mask(mask_of(mask, shape), (1, *shape))[0]
+
+    def make(x, first):
+        seeds = random.row_seeds(seed, len(x), first_row=first)
+        filled = restore.inpaint(run.vae, x, mask, num_samples, method, steps, seeds)
+        return filled if num_samples > 1 else filled[:, 0]
+
+    versions = (num_samples,) if num_samples > 1 else ()
+    return _write(run, source, out, make, versions, progress, options)
+
+
+def upscale(run, source, out, factor=2, seed=0, progress=False, **options):
+    """Write images of the model's size from smaller ones; see `restore.upscale`.
+
+    Args:
+        run, source, out, progress, options: see `denoise`.
+        factor: int >= 2, by how much larger the model's images are, down and across.
+        seed: int >= 0; image i draws from (seed, i).
+    """
+    _check_model(run)
+    integer("factor", factor, 2)
+    seed = random.check_seed(seed)
+    height, width, channels = run.vae.event_shape
+    if height % factor or width % factor:
+        raise ValueError(
+            message(
+                f"`factor` must divide the sides of the model's images, {height} and {width}",
+                f"factor={factor}",
+            )
+        )
+    small = (height // factor, width // factor, channels)
+
+    def make(x, first):
+        return restore.upscale(run.vae, x, seed=random.row_seeds(seed, len(x), first_row=first))
+
+    options = {**options, "event_shape": small, "binarize": False}
+    return _write(run, source, out, make, (), progress, options)
+
+
+def mask_of(mask, event_shape):
+    """Return what `inpaint` takes as `mask`, as a bool array."""
+    if not isinstance(mask, str | os.PathLike):
+        return np.asarray(mask)
+    if mask in HALVES:
+        found = np.zeros(event_shape[:2], bool)
+        height, width = found.shape
+        half = {
+            "left": np.s_[:, : width // 2],
+            "right": np.s_[:, width // 2 :],
+            "top": np.s_[: height // 2],
+            "bottom": np.s_[height // 2 :],
+        }[mask]
+        found[half] = True
+        return found
+    if pathlib.Path(mask).suffix.lower() == ".npy":
+        found = np.load(mask, allow_pickle=False)
+        return found > 0 if found.dtype != bool else found
+    return image_files.read(str(mask)).max(axis=-1) > 127
+
+
+def _check_model(run):
+    if len(run.vae.event_shape) != 3:
+        raise ValueError(message("A run of images can restore them", f"{run.name}, one of a table"))
+
+
+def _write(run, source, out, make, versions, progress, options):
+    _check_model(run)
+    shape = run.vae.event_shape
+    out = check_pictures(out, shape)
+    examples = Named(open_examples(run, source, progress=progress, **options), source)
+
+    def blocks():
+        starts = range(0, len(examples), _ROWS)
+        for first in bar(starts, progress, "Restoring", "block"):
+            x, names = examples.read(first, min(first + _ROWS, len(examples)))
+            yield ops.convert_to_numpy(make(x, first)), names
+
+    write_pictures(blocks(), len(examples), out, (*versions, *shape))
+    return Restored(out, len(examples))

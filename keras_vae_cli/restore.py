@@ -1,0 +1,92 @@
+"""The commands that restore images: denoise, inpaint, upscale."""
+
+import click
+
+from keras_vae_cli import output
+from keras_vae_cli.inputs import over_inputs
+
+_OUT = click.argument("out")
+
+
+def _report(run, restored):
+    output.success(
+        output.shorten(restored.path),
+        output.size(restored.path),
+        f"{restored.count} image{'s' * (restored.count > 1)}",
+        next_command=("keras-vae", "info", output.shorten(run.path)),
+    )
+
+
+@click.command(short_help="Take noise out of images.")
+@over_inputs(_OUT)
+def denoise(run, source, out, progress, reading):
+    """Write the images of INPUT without their noise to OUT, by the model of RUN.
+
+    Train it with --noise. OUT ends in .npy, for an array of 8-bit pixels, or is the name of a new
+    folder for PNG files. INPUT is as for `keras-vae embed`.
+    """
+    from keras_vae import uses
+
+    if run.config["model"].get("noise", "none") == "none":
+        click.echo("RUN was trained without --noise: it reconstructs what it takes for normal.")
+    _report(run, uses.denoise(run, source, out, progress, **reading))
+
+
+@click.command(short_help="Fill in what is missing of images.")
+@click.option(
+    "--mask",
+    required=True,
+    help="Image file, white where pixels are missing, .npy file, or left, right, top or bottom "
+    "for that half.",
+)
+@click.option(
+    "--num-samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Different fillings of each image.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["gibbs", "gradient"]),
+    default="gibbs",
+    show_default=True,
+    help="gibbs draws what may be there; gradient looks for what is most likely.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=100, show_default=True, help="Of the method."
+)
+@output.seed_option
+@over_inputs(_OUT)
+def inpaint(run, source, out, progress, reading, mask, num_samples, method, steps, seed):
+    """Write the images of INPUT with what is missing filled in to OUT, by the model of RUN.
+
+    Pixels that are there stay as they are. OUT and INPUT are as for `keras-vae denoise`.
+    """
+    from keras_vae import uses
+
+    arguments = (mask, num_samples, method, steps, seed, progress)
+    _report(run, uses.inpaint(run, source, out, *arguments, **reading))
+
+
+@click.command(short_help="Make small images larger.")
+@click.option(
+    "--factor",
+    type=click.IntRange(min=2),
+    default=2,
+    show_default=True,
+    help="How many pixels of the model's images make one of INPUT, down and across.",
+)
+@output.seed_option
+@over_inputs(_OUT)
+def upscale(run, source, out, progress, reading, factor, seed):
+    """Write images of the size of RUN's model from the small ones of INPUT to OUT.
+
+    OUT and INPUT are as for `keras-vae denoise`.
+    """
+    from keras_vae import uses
+
+    _report(run, uses.upscale(run, source, out, factor, seed, progress, **reading))
+
+
+COMMANDS = (denoise, inpaint, upscale)
