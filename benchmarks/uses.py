@@ -1,7 +1,8 @@
 """What a VAE is for, measured beside honest baselines: docs/uses.md says what came of it.
 
     python benchmarks/uses.py
-    python benchmarks/uses.py leave_one_out gibberish alarms tables probe pictures page
+    python benchmarks/uses.py leave_one_out gibberish alarms tables probe
+    python benchmarks/uses.py denoise inpaint compress pictures page
 
 MNIST is that of TensorFlow Datasets (TFDS_DATA_DIR). `leave_one_out` and `tables` also measure what
 the default score was chosen by, on held-out classes of training images and on other tables (`pip
@@ -15,7 +16,9 @@ import time
 
 import keras
 import numpy as np
+import uses_compressed
 import uses_page
+import uses_restored
 from sklearn.decomposition import PCA
 from uses_parts import (
     ROWS,
@@ -28,6 +31,7 @@ from uses_parts import (
     scores_of,
     table_baselines,
     train,
+    train_residual,
 )
 from uses_tables import table_sets
 
@@ -43,6 +47,7 @@ _TABLE_SCORES = tuple(
 _LABELS = (10, 100, 1000, None)
 _SEEDS = range(20)
 _RATES = (0.01, 0.05)
+_NOISE, _INPAINTED = 0.5, 1000
 
 
 def leave_one_out():
@@ -83,14 +88,14 @@ def leave_one_out():
         print(digit, {name: round(v, 3) for name, v in row["test_32"].items()}, flush=True)
 
 
-def kept_model(name, latent_dim, **options):
+def kept_model(name, latent_dim, make=train, **options):
     """Return a model of all digits, trained the first time that it is asked for, and its data."""
     (x, _), _ = mnist()
     path = RESULTS / f"{name}.keras"
     if path.is_file():
         data = kv.data.load(x, validation_fraction=0.1, test_fraction=0)
         return keras.models.load_model(path), data
-    vae, data = train(x, latent_dim, **options)
+    vae, data = make(x, latent_dim, **options)
     RESULTS.mkdir(parents=True, exist_ok=True)
     vae.save(path)
     return vae, data
@@ -198,6 +203,51 @@ def probe():
                 write("probe", rows)
 
 
+def denoise():
+    """Take gaussian noise of the test images away, and measure what that gains."""
+    likelihood = kv.likelihoods.Gaussian("optimal")
+    options = {"likelihood": likelihood, "epochs": 20, "noise": ("gaussian", _NOISE)}
+    vae, data = kept_model("mnist_64_noise", 64, make=train_residual, **options)
+    clean = mnist()[1][0]
+    found = uses_restored.denoised(vae, part_of(data, "train"), clean, _NOISE)
+    write("denoise", {"strength": _NOISE, **found})
+    print(json.dumps(found, indent=1))
+
+
+def inpaint():
+    """Fill in right halves of test images, and read their labels."""
+    (x, y), (test_x, test_y) = mnist()
+    model = uses_restored.classifier(binary(x), y)
+    chosen = slice(0, _INPAINTED)
+    found = uses_restored.inpainted(full_model()[0], model, binary(test_x[chosen]), test_y[chosen])
+    write("inpaint", {"images": _INPAINTED, **found})
+    print(json.dumps(found, indent=1))
+
+
+def compress():
+    """Compress all test images without loss, binary and of 8 bits, and with it."""
+    test_x = np.rint(mnist()[1][0] * 255).astype("uint8")
+    drawn = np.random.default_rng(0).random(test_x.shape) < test_x / 255
+    found = {}
+    for name, x, model, likelihood, epochs in (
+        ("binary", drawn.astype("uint8") * 255, "binary", kv.likelihoods.Bernoulli(), 50),
+        ("8 bits", test_x, "levels", kv.likelihoods.DiscretizedLogistic(5), 15),
+    ):
+        kept = f"mnist_40_{model}"
+        options = {"likelihood": likelihood, "epochs": epochs}
+        vae = kept_model(kept, 40, make=train_residual, **options)[0]
+        found[name] = uses_compressed.without_loss(str(RESULTS / f"{kept}.keras"), vae, x)
+        print(name, json.dumps(found[name], indent=1), flush=True)
+    found["with loss"] = uses_compressed.with_loss(full_grey(), test_x)
+    write("compress", found)
+    print(json.dumps(found["with loss"], indent=1))
+
+
+def full_grey():
+    """Return the model of all digits with grey pixels, D=32."""
+    return kept_model("mnist_32_grey", 32, likelihood=kv.likelihoods.Gaussian("optimal"))[0]
+
+
 def write(name, value):
     """Write results as they come."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -222,7 +272,8 @@ def page():
     uses_page.write()
 
 
-PARTS = (leave_one_out, gibberish, alarms, tables, probe, pictures, page)
+PARTS = (leave_one_out, gibberish, alarms, tables, probe, denoise, inpaint, compress)
+PARTS += (pictures, page)
 
 
 def main():

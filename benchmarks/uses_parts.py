@@ -15,6 +15,7 @@ from keras_vae import anomaly
 from keras_vae.anomaly.view import View
 
 _EPOCHS, _BATCH, _RATE = 20, 128, 1e-3
+_RESIDUAL_BATCH, _RESIDUAL_RATE, _RISE, _WARMUP = 200, 5e-3, 500, 0.1
 ROWS = 1000
 
 
@@ -57,6 +58,48 @@ def train(images, latent_dim, prior="standard_normal", likelihood=None):
     schedule = keras.optimizers.schedules.CosineDecay(_RATE, _EPOCHS * len(data.train))
     vae.compile(keras.optimizers.Adam(schedule))
     vae.fit(data.train, epochs=_EPOCHS, verbose=0)
+    return vae, data
+
+
+def train_residual(images, latent_dim, likelihood, epochs, noise=None):
+    """Return a VAE of residual networks with a standard normal prior, and its data.
+
+    Args:
+        images: array `(N, H, W, C)` in [0, 1].
+        latent_dim: int.
+        likelihood: `Likelihood`; one of binary pixels is trained with binarised ones.
+        epochs: int.
+        noise: None, or pair of kind and strength, in front of the encoder.
+    """
+    data = kv.data.load(
+        images,
+        batch_size=_RESIDUAL_BATCH,
+        binarize="dynamic" if likelihood.is_binary else "none",
+        validation_fraction=0.1,
+        test_fraction=0,
+    )
+    encoder = kv.networks.resnet_encoder(data.image_shape, latent_dim, seed=0)
+    vae = kv.VAE(
+        kv.restore.noisy_encoder(encoder, *noise, seed=3) if noise else encoder,
+        kv.networks.resnet_decoder(
+            data.image_shape,
+            latent_dim,
+            params_per_channel=likelihood.params_per_channel,
+            output_bias=likelihood.bias(data.mean),
+            seed=1,
+        ),
+        likelihood=likelihood,
+        objective=kv.objectives.ELBO(
+            beta=kv.schedules.LinearWarmup(steps=round(_WARMUP * epochs * len(data.train)))
+        ),
+        seed=2,
+    )
+    steps = epochs * len(data.train)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - _RISE, warmup_target=_RESIDUAL_RATE, warmup_steps=_RISE
+    )
+    vae.compile(kv.optimizers.muon(vae, schedule))
+    vae.fit(data.train, epochs=epochs, verbose=2)
     return vae, data
 
 
