@@ -41,7 +41,7 @@ def test_what_is_no_digit_is_found(page):
         assert len(rows) == 5
         assert all(scores["combined"] >= 0.99 for scores in rows.values())
         # A plain likelihood takes constant images for likely ones.
-        assert rows["constant images"]["negative_elbo"] < 0.9
+        assert rows["constant images"]["negative_elbo"] < 0.95
 
 
 def test_of_many_tables_the_default_score_knows_most(page):
