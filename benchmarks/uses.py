@@ -205,13 +205,18 @@ def probe():
 
 def denoise():
     """Take gaussian noise of the test images away, and measure what that gains."""
-    likelihood = kv.likelihoods.Gaussian("optimal")
-    options = {"likelihood": likelihood, "epochs": 20, "noise": ("gaussian", _NOISE)}
-    vae, data = kept_model("mnist_64_noise", 64, make=train_residual, **options)
+    vae, data = noisy_model()
     clean = mnist()[1][0]
     found = uses_restored.denoised(vae, part_of(data, "train"), clean, _NOISE)
     write("denoise", {"strength": _NOISE, **found})
     print(json.dumps(found, indent=1))
+
+
+def noisy_model():
+    """Return the model of all digits that was trained with noise, D=64, and its data."""
+    likelihood = kv.likelihoods.Gaussian("optimal")
+    options = {"likelihood": likelihood, "epochs": 20, "noise": ("gaussian", _NOISE)}
+    return kept_model("mnist_64_noise", 64, make=train_residual, **options)
 
 
 def inpaint():
@@ -264,7 +269,10 @@ def pictures():
     learnt = binary(part_of(data, "train")[:_REFERENCES])
     held_out = binary(part_of(data, "validation"))
     plane = kept_model("mnist_2", 2)[0]
-    uses_pictures.draw(vae, plane, cluster_model(), mnist()[1], learnt, held_out)
+    test = mnist()[1]
+    uses_pictures.draw(vae, plane, cluster_model(), test, learnt, held_out)
+    uses_pictures.draw_restored(vae, full_grey(), noisy_model()[0], test[0], _NOISE)
+    uses_pictures.draw_rates(uses_page.load("compress")["with loss"])
 
 
 def page():

@@ -56,6 +56,7 @@ def without_loss(path, vae, x):
         "images": len(x),
         "bytes": written.size,
         "equal": equal,
+        "model_bytes": os.path.getsize(path),
         "bits_per_pixel": written.bits_per_pixel,
         "elbo_bits_per_pixel": float(-elbo.sum() / np.log(2.0) / x.size),
         "encode_mb_s": size / written.seconds,

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import uses_text
 from scipy.stats import binom
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "uses"
@@ -20,167 +21,32 @@ SCORES = {
     "pixel_neighbors": "baseline: cosine 5-NN on raw pixels",
 }
 _TABLE_BASELINES = ("isolation forest", "one-class SVM", "PCA reconstruction", "k-NN distance")
-_HEAD = """\
-# What a VAE is for
 
-One trained model, and what it is used for: each with its command, its picture, and its number
-beside an honest baseline. `python benchmarks/uses.py` measures all of it anew, on two CPU cores:
-MNIST of TensorFlow Datasets, a VAE of two gated dense layers of 300 units on each side, trained
-for 20 epochs on pixels that are binarised anew in each, which takes about 40 s. RUN is the folder
-of a training, and INPUT what `keras-vae train` takes as SOURCE, an image file, or `train`,
-`validation` or `test` for that part of the run's own data.
 
-"""
-_MORPH = """\
-## Morph and explore
+def _denoised(found):
+    lines = sorted(found["gain"].items(), key=lambda item: item[1])
+    return table(["", "dB above the noisy images"], [[n, f"{gain:.1f}"] for n, gain in lines])
 
-```bash
-keras-vae interpolate RUN a.png b.png --path spherical --out morph.gif
-keras-vae attribute RUN --from 9 --to 4 --out attribute.png
-keras-vae traverse RUN --out traversal.png
-keras-vae manifold RUN --out manifold.png
-```
 
-![Between two test images: the straight line above, the great circle below](uses/morph.png)
+def _accuracy(found):
+    names = {"gibbs": "keras_vae, one draw by Gibbs sampling", "gradient": "keras_vae, gradient"}
+    lines = [[names.get(n, n), f"{value:.1%}"] for n, value in found["accuracy"].items()]
+    return table(["images", "labels read"], lines)
 
-Between two test images: the straight line in z above, the great circle below. As `.gif` it moves,
-as `.npy` it is the array.
 
-![From nines to fours along the vector of the attribute](uses/attribute.png)
-
-Test images of nines, moved by the mean z of the fours less that of the nines.
-
-![One axis of z in each row](uses/traversal.png)
-
-Along each axis of z, the most active one in the first row.
-
-![A grid over two latent dimensions](uses/manifold.png)
-
-A model of two latent dimensions: a grid even in the probability of the prior.
-
-In Python: `kv.latent.morph`, `interpolate`, `attribute`, `shift`, `traverse`, `manifold`, and
-`kv.plotting.save_sequences`.
-
-"""
-_EMBED = """\
-## Embed
-
-```bash
-keras-vae embed RUN INPUT --out z.parquet
-keras-vae scatter RUN --out scatter.png
-```
-
-![t-SNE of the z of 2,000 test images](uses/scatter.png)
-
-z of 2,000 test images by t-SNE; the colours are the labels, which the model never saw.
-`kv.estimators.VAETransformer` is the same for scikit-learn's pipelines.
-
-Accuracy over the 10,000 test images of simple classifiers that see so many labelled images, the
-mean of ten draws (one for all 60,000), from the {dimensions} numbers of z (a mixture of 20 normal
-distributions as the prior), as many principal components, and the 784 pixels:
-
-{probe}
-
-"""
-_DETECT = """\
-## Detect
-
-```bash
-keras-vae detect RUN INPUT --false-alarm-rate 0.01 --out found.csv
-```
-
-![The most abnormal of the test images, and where](uses/maps.png)
-
-The most abnormal test images under the model of all digits, each above a map of the pixels that
-are less likely than is usual there. The threshold keeps the rate of false alarms: a normal
-example is called an anomaly with at most that probability, whatever the score, because the
-calibration images were not learnt from (conformal p-values).
-
-### A digit that was left out
-
-Ten models, each trained without one digit; AUROC of that digit's test images among those of the
-other nine, D=32:
-
-{leave_one_out}
-
-![AUROC of each digit](uses/leave_one_out.png)
-
-With D=2 the default score has {combined_2} on average, -ELBO {elbo_2}. Published: 0.855, and
-0.718 for -ELBO at D=32 with digit 1 at 0.09.
-
-### No digits at all
-
-AUROC against the test images, model of all digits, D=32. A model of binary pixels, which is given
-whether a pixel is above a half:
-
-{gibberish_binary}
-
-A model of grey pixels (a normal distribution whose variance is the optimal one), which sees
-constant images of all 256 greys:
-
-{gibberish_grey}
-
-A constant image is likely under a model, which the plain likelihoods show; the default score is
-not fooled.
-
-### Tables
-
-```bash
-keras-vae train table.csv --label-column class --id-column id --out RUN
-keras-vae detect RUN new.csv --out found.csv
-```
-
-AUROC of malignant rows of the breast-cancer table of scikit-learn, all learnt from the same 70 %
-of the benign rows, the mean of {splits} splits; and beside it the mean over other tables, each
-with one class as the normal one (three of scikit-learn, the others those of R packages; at most
-400 rows to learn from), by which the default was chosen:
-
-{tables}
-
-On the breast-cancer table three baselines are better than the default score. Which detector is
-best changes from table to table: where labelled anomalies are at hand, try them.
-
-`kv.anomaly.AnomalyDetector().fit(rows)` trains its own model, as scikit-learn's detectors do.
-
-### The rate of false alarms
-
-Over 20 splits of the 10,000 test images into calibration and held-out halves:
-
-{alarms}
-
-Of a rate asked for, the binomial interval holds 95 % of held-out halves if the threshold were
-exact; that of a calibration by 5,000 images scatters about as much again.
-
-### How the default score was chosen
-
-By held-out classes of training images, and by tables that are not the one above; no test set had
-a part in it. Mean AUROC:
-
-{chosen}
-
-"""
-_DENSITY = """\
-## Density
-
-```bash
-keras-vae score RUN INPUT --out scores.csv
-```
-
-![The most and the least likely test images](uses/density.png)
-
-The ten test images of highest log p(x) above, those of lowest below: ones are simple, and likely
-for that. The file has log p(x) in nats with the standard error of its 100 draws, bits for each
-pixel, and the share of the training images that are less likely.
-
-## Limits
-
-- A score ranks by what this model learnt from these images. It knows nothing of what an anomaly
-  costs.
-- The guarantee of a false-alarm rate is for new examples like the calibration ones. Where the
-  data drift, calibrate anew.
-- `combined`, `complexity` and the neighbours need more than the graph of a file can hold: an
-  exported `score` decides by `negative_elbo`, `reconstruction_error` or `typicality`.
-"""
+def _lossless(found):
+    kinds = ("binary", "8 bits")
+    rows = [["keras_vae", *(f"{found[k]['bits_per_pixel']:.4f}" for k in kinds)]]
+    rows[0] += [
+        f"{found[k]['encode_mb_s']:.2f} and {found[k]['decode_mb_s']:.2f} MB/s" for k in kinds
+    ]
+    rows.append(["-ELBO", *(f"{found[k]['elbo_bits_per_pixel']:.4f}" for k in kinds), "", ""])
+    for name in found["binary"]["others"]:
+        others = [found[k]["others"][name] for k in kinds]
+        speeds = [f"{one['mb_s']:.2f} MB/s" for one in others]
+        rows.append([name, *(f"{one['bits_per_pixel']:.4f}" for one in others), *speeds])
+    head = ["", "binary", "8 bits", "speed, binary: in and out", "8 bits: in and out"]
+    return table(head, rows)
 
 
 def load(name):
@@ -296,13 +162,14 @@ def _chosen(left_out, tables):
 
 def text():
     """Return the page."""
+    restored, filled, packed = (load(name) for name in ("denoise", "inpaint", "compress"))
     left_out, tables, gibberish = (load(n) for n in ("leave_one_out", "tables", "gibberish"))
     splits = sum(row["is_test"] for row in tables)
     return (
-        _HEAD
-        + _MORPH
-        + _EMBED.format(dimensions=10, probe=_probe(load("probe")))
-        + _DETECT.format(
+        uses_text.HEAD
+        + uses_text.MORPH
+        + uses_text.EMBED.format(dimensions=10, probe=_probe(load("probe")))
+        + uses_text.DETECT.format(
             leave_one_out=_leave_one_out(left_out),
             combined_2=f"{mean(left_out, 'test_2', 'combined'):.3f}",
             elbo_2=f"{mean(left_out, 'test_2', 'negative_elbo'):.3f}",
@@ -313,7 +180,22 @@ def text():
             alarms=_alarms(load("alarms")),
             chosen=_chosen(left_out, tables),
         )
-        + _DENSITY
+        + uses_text.DENSITY
+        + uses_text.RESTORE.format(
+            strength=restored["strength"],
+            noisy=restored["noisy"],
+            denoised=_denoised(restored),
+            inpainted=f"{filled['images']:,}",
+            accuracy=_accuracy(filled),
+        )
+        + uses_text.COMPRESS.format(
+            images=packed["binary"]["images"],
+            lossless=_lossless(packed),
+            model_sizes=" and ".join(
+                f"{packed[kind]['model_bytes'] / 1e6:.1f} MB" for kind in ("binary", "8 bits")
+            ),
+        )
+        + uses_text.LIMITS
     )
 
 

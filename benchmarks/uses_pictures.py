@@ -2,12 +2,14 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 from uses_page import DOCS, SCORES, load
 
 import keras_vae as kv
-from keras_vae import anomaly
+from keras_vae import anomaly, restore
 
 FOLDER = DOCS / "uses"
+_IN_A_ROW = 12
 _SHOWN = ("combined", "pixel_neighbors", "negative_elbo")
 _COLOURS = ("#1f5a96", "#8c8c8c", "#d9a441")
 
@@ -43,6 +45,49 @@ def draw(full, plane, clusters, test, learnt, held_out):
     order = np.argsort(-log_prob)
     kv.plotting.save_sequences(x[[order[:10], order[-10:]]], FOLDER / "density.png")
     _leave_one_out(load("leave_one_out"))
+
+
+def draw_restored(full, grey, noisy, x, strength):
+    """Draw what was restored.
+
+    Args:
+        full: `VAE` of binary pixels.
+        grey: `VAE` of grey pixels.
+        noisy: `VAE` that was trained with noise.
+        x: test images.
+        strength: float, the standard deviation of the noise.
+    """
+    x = x[:_IN_A_ROW]
+    given = restore.corrupt(x, "gaussian", strength, seed=0)
+    rows = [x, np.clip(given, 0, 1), np.asarray(noisy.reconstruct(given))]
+    kv.plotting.save_sequences(np.stack(rows), FOLDER / "denoise.png")
+    images = (x > 0.5).astype("float32")
+    mask = np.zeros(x.shape[1:3], bool)
+    mask[:, 14:] = True
+    filled = restore.inpaint(full, images, mask, num_samples=3, seed=0)
+    # The part that is missing in grey, which is no pixel of these images.
+    empty = np.where(mask[..., None], np.float32(0.6), images)
+    rows = [images, empty, *np.moveaxis(filled, 1, 0)]
+    kv.plotting.save_sequences(np.stack(rows), FOLDER / "inpaint.png")
+    small = np.asarray(restore.shrink(x, 2))
+    as_pictures = [Image.fromarray(kv.plotting.to_uint8(image)[..., 0]) for image in small]
+    bicubic = [np.asarray(one.resize((28, 28), Image.BICUBIC)) for one in as_pictures]
+    repeated = small.repeat(2, axis=1).repeat(2, axis=2)
+    rows = [repeated, np.stack(bicubic)[..., None] / 255, restore.upscale(grey, small, seed=0), x]
+    kv.plotting.save_sequences(np.stack(rows), FOLDER / "upscale.png")
+
+
+def draw_rates(rows):
+    """Draw error by rate, for rows of method, bits for each pixel and dB."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for colour, name in zip(_COLOURS, dict.fromkeys(row[0] for row in rows), strict=True):
+        own = sorted((rate, error) for kind, rate, error in rows if kind == name)
+        axes.plot(*zip(*own, strict=True), "o-", color=colour, label=name)
+    axes.set(xscale="log", xlabel="bits for each pixel", ylabel="PSNR in dB")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(FOLDER / "rate_distortion.png", dpi=100)
 
 
 def _maps(vae, x, learnt, held_out):
