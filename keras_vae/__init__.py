@@ -44,11 +44,13 @@ from keras_vae import (
     strategies,
     uses,
 )
+from keras_vae.conditional import ConditionalVAE
 from keras_vae.layers import Sampling
 from keras_vae.model import VAE
 
 __all__ = [
     "VAE",
+    "ConditionalVAE",
     "Sampling",
     "annealing",
     "anomaly",

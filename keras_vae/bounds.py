@@ -37,7 +37,7 @@ class Bounds(NamedTuple):
     effective_samples: np.ndarray
 
 
-def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
+def elbo(vae, x, num_samples=1, seed=None, chunk_size=None, label=None):
     """Return the evidence lower bound of each example.
 
     ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)) (Kingma & Welling 2014, eq. 3,
@@ -49,6 +49,7 @@ def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
         num_samples: int >= 1, draws of z for each example.
         seed: None, int, or B row seeds (int32).
         chunk_size: int >= 1, draws that are decoded at a time; by default what memory allows.
+        label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
 
     Output shape:
         `(B,)`, a NumPy array of float64, nats.
@@ -56,36 +57,37 @@ def elbo(vae, x, num_samples=1, seed=None, chunk_size=None):
     Raises:
         ValueError: if `num_samples` or `chunk_size` is below 1, or x does not fit the model.
     """
-    estimates = estimate(vae, x, num_samples, seed, chunk_size)
+    estimates = estimate(vae, x, num_samples, seed, chunk_size, label)
     return estimates.log_px - estimates.kl
 
 
-def log_prob(vae, x, num_samples=500, seed=None, chunk_size=None):
+def log_prob(vae, x, num_samples=500, seed=None, chunk_size=None, label=None):
     """Return the importance-weighted lower bound on log p(x) of each example.
 
     log (1/K) sum_k p(x, z_k) / q(z_k|x), which tightens as K grows (Burda et al. 2016, eq. 8,
     https://arxiv.org/abs/1509.00519). Arguments, output and errors are those of `elbo`.
     """
-    return estimate(vae, x, num_samples, seed, chunk_size).log_prob
+    return estimate(vae, x, num_samples, seed, chunk_size, label).log_prob
 
 
-def estimate(vae, x, num_samples=500, seed=None, chunk_size=None):
+def estimate(vae, x, num_samples=500, seed=None, chunk_size=None, label=None):
     """Return the `Bounds` of each example, all from the same draws; arguments as for `elbo`."""
     integer("num_samples", num_samples, 1)
     x = check_batch(vae, x)
     if chunk_size is None:
         chunk_size = draws_that_fit(vae)
     integer("chunk_size", chunk_size, 1)
-    seeds = random.as_row_seeds(seed, len(x))
+    seeds, labels = random.as_row_seeds(seed, len(x)), vae.labels(label, len(x))
     draws_at_once = min(num_samples, chunk_size)
     rows_at_once = max(1, chunk_size // draws_at_once)
     totals = []
     for row in range(0, len(x), rows_at_once):
         rows = slice(row, row + rows_at_once)
+        given = {} if labels is None else {"label": labels[rows]}
         total = None
         for first in range(0, num_samples, draws_at_once):
             samples = np.arange(first, min(first + draws_at_once, num_samples), dtype=np.int32)
-            part = _totals(vae.seeded_terms(x[rows], seeds[rows], samples))
+            part = _totals(vae.seeded_terms(x[rows], seeds[rows], samples, **given))
             total = part if total is None else _add(total, part)
         totals.append(total)
     log_px, kl, log_weight, log_square = np.concatenate(totals, axis=-1)

@@ -9,7 +9,7 @@ from keras_vae.checks import integer, message, number
 _CHUNK = 512
 
 
-def generate(vae, n=None, temperature=1.0, seed=None):
+def generate(vae, n=None, temperature=1.0, seed=None, label=None):
     """Generate images: means of p(x|z) for draws of z from the prior.
 
     Args:
@@ -19,6 +19,7 @@ def generate(vae, n=None, temperature=1.0, seed=None):
             its centre.
         seed: None, int, or n row seeds (int32). One seed gives the same images here and in
             every exported file.
+        label: None, or of a `ConditionalVAE` one label for all, or n of them.
 
     Output shape:
         `(n, *event)`.
@@ -33,31 +34,34 @@ def generate(vae, n=None, temperature=1.0, seed=None):
     for value in np.ravel(temperature):
         number("temperature", value.item(), minimum=0)
     temperature = np.broadcast_to(np.asarray(temperature, "float32"), (n,))
-    images = []
+    labels, images = vae.labels(label, n), []
     for start in range(0, n, _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        images.append(vae.decode(vae.prior.sample_rows(seeds[chunk], temperature[chunk])))
+        z = vae.prior.sample_rows(seeds[chunk], temperature[chunk])
+        images.append(vae.decode(z, None if labels is None else labels[chunk]))
     return ops.concatenate(images) if len(images) > 1 else images[0]
 
 
-def simulate(vae, n, seed=None):
+def simulate(vae, n, seed=None, label=None):
     """Draw examples from the model: z from the prior, x from p(x|z).
 
     Args:
         vae: `VAE`.
         n: int >= 1, how many.
         seed: None, int, or n row seeds (int32).
+        label: None, or of a `ConditionalVAE` one label for all, or n of them.
 
     Returns:
         x `(n, *event)` and z `(n, D)`, NumPy arrays.
     """
     _check_built(vae)
     seeds = random.as_row_seeds(seed, integer("n", n, 1))
-    drawn = []
+    labels, drawn = vae.labels(label, n), []
     for start in range(0, n, _CHUNK):
-        chunk = seeds[start : start + _CHUNK]
+        rows = slice(start, start + _CHUNK)
+        chunk = seeds[rows]
         z = vae.prior.sample_rows(chunk, np.ones(len(chunk), "float32"))
-        params = ops.cast(vae.decoder(z, training=False), "float32")
+        params = vae.params(z, None if labels is None else labels[rows])
         drawn.append([vae.likelihood.sample(params, chunk), z])
     return tuple(
         np.concatenate([ops.convert_to_numpy(part) for part in parts])

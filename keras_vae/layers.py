@@ -115,3 +115,72 @@ class TableFeatures(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "columns": config(self.columns)}
+
+
+@register
+class Beside(keras.layers.Layer):
+    """Put a vector beside each place of an example, as further channels.
+
+    Input shape:
+        pair of `(B, ..., F)` and `(B, C)`.
+
+    Output shape:
+        `(B, ..., F + C)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> Beside()([np.zeros((1, 4, 4, 3)), np.ones((1, 2))]).shape
+    TensorShape([1, 4, 4, 5])
+    """
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs):
+        x, vector = inputs
+        between = (1,) * (len(x.shape) - 2)
+        vector = ops.reshape(vector, (-1, *between, vector.shape[-1]))
+        vector = ops.cast(vector, x.dtype)
+        return ops.concatenate([x, ops.zeros_like(x[..., :1]) + vector], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        shape, vector = input_shape
+        return (*shape[:-1], shape[-1] + vector[-1])
+
+
+@register
+class Given(keras.layers.Layer):
+    """Give the same vector for each example of a batch.
+
+    Args:
+        vector: list of floats.
+
+    Input shape:
+        `(B, ...)`.
+
+    Output shape:
+        `(B, len(vector))`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> np.asarray(Given([1.0, 0.0])(np.zeros((2, 5)))).tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
+    """
+
+    def __init__(self, vector, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.vector = [float(value) for value in vector]
+
+    def call(self, inputs):
+        rows = ops.shape(inputs)[0]
+        return ops.tile(ops.convert_to_tensor([self.vector], "float32"), (rows, 1))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.vector))
+
+    def get_config(self):
+        return {**super().get_config(), "vector": self.vector}

@@ -99,19 +99,18 @@ class VAE(TrainableModel):
 
     def build(self, input_shape):
         self.event_shape = tuple(input_shape[1:])
-        self.latent_dim = check_networks(
-            self.encoder, self.decoder, self.event_shape, self.likelihood
-        )
+        encoder, decoder = self.networks()
+        self.latent_dim = check_networks(encoder, decoder, self.event_shape, self.likelihood)
         self.prior.bind(
-            self.encoder,
-            lambda x: self.posterior.parameters(self.encoder(x, training=False)),
+            encoder,
+            lambda x: self.posterior.parameters(encoder(x, training=False)),
             self.event_shape,
         )
         z_shape = (None, self.latent_dim)
         for part in (self.likelihood, self.prior, self.objective):
             if not part.built:
                 part.build(z_shape)
-        sizes = (self.latent_dim, context_dim_of(self.encoder, self.event_shape))
+        sizes = (self.latent_dim, context_dim_of(encoder, self.event_shape))
         if not self.posterior.built:
             self.posterior.build(z_shape, sizes[1])
         built_for = getattr(self.posterior, "sizes", sizes)
@@ -133,53 +132,63 @@ class VAE(TrainableModel):
             )
         self.built = True
 
+    def networks(self):
+        """Return encoder and decoder, of x and of z alone."""
+        return self.encoder, self.decoder
+
     def call(self, inputs, training=None):
-        posterior = self.encode(inputs, training=training)
+        x, label = inputs if isinstance(inputs, tuple) else (inputs, None)
+        posterior = self.encode(x, training=training, label=label)
         if not training:
-            return self.decode(self.posterior.embed(posterior))
+            return self.decode(self.posterior.embed(posterior), label)
         shape = (1, *ops.shape(posterior.z_mean))
         noise = keras.random.normal(shape, dtype="float32", seed=self._call_noise)
         z, _ = self.posterior.sample(posterior, noise)
-        return self.likelihood.mean(self._params(z, training=True))[0]
+        return self.likelihood.mean(self._params(z, training=True, label=label))[0]
 
-    def encode(self, x, training=False):
+    def encode(self, x, training=False, label=None):
         """Return q(z|x): `Posterior(z_mean, z_log_var)`, each `(B, D)` float32.
 
-        Of a posterior with a flow they are those of its base, and `context` comes with them.
+        Of a posterior with a flow they are those of its base, and `context` comes with them. A
+        `label` is for a `ConditionalVAE` alone, here and elsewhere.
         """
         x = ops.convert_to_tensor(x, "float32")
         if self.built:
             check_event(x.shape, self.event_shape)
-        return self.posterior.parameters(self.encoder(x, training=training))
+        return self.posterior.parameters(self.encoder(self._beside(x, label), training=training))
 
-    def decode(self, z):
+    def decode(self, z, label=None):
         """Return the mean of p(x|z), `(B, *event)`, for z `(B, D)`."""
-        params = self.decoder(ops.convert_to_tensor(z, "float32"), training=False)
-        return self.likelihood.mean(ops.cast(params, "float32"))
+        return self.likelihood.mean(self.params(z, label))
 
-    def embed(self, x):
+    def params(self, z, label=None):
+        """Return the parameters of p(x|z), the decoder's output in float32, for z `(B, D)`."""
+        z = self._beside(ops.convert_to_tensor(z, "float32"), label)
+        return ops.cast(self.decoder(z, training=False), "float32")
+
+    def embed(self, x, label=None):
         """Return the centre of q(z|x), `(B, D)`."""
-        return self.posterior.embed(self.encode(x))
+        return self.posterior.embed(self.encode(x, label=label))
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, label=None):
         """Return the decoded centre of q(z|x), `(B, *event)`: no random number is drawn."""
-        return self.decode(self.embed(x))
+        return self.decode(self.embed(x, label), label)
 
-    def generate(self, n=None, temperature=1.0, seed=None):
+    def generate(self, n=None, temperature=1.0, seed=None, label=None):
         """Return means of p(x|z) for draws of z from the prior; see `generation.generate`."""
-        return generation.generate(self, n, temperature, seed)
+        return generation.generate(self, n, temperature, seed, label)
 
-    def simulate(self, n, seed=None):
+    def simulate(self, n, seed=None, label=None):
         """Draw examples: z from the prior, x from p(x|z); see `generation.simulate`."""
-        return generation.simulate(self, n, seed)
+        return generation.simulate(self, n, seed, label)
 
-    def elbo(self, x, num_samples=1, seed=None, chunk_size=None):
+    def elbo(self, x, num_samples=1, seed=None, chunk_size=None, label=None):
         """Return the evidence lower bound of each example; see `bounds.elbo`."""
-        return bounds.elbo(self, x, num_samples, seed, chunk_size)
+        return bounds.elbo(self, x, num_samples, seed, chunk_size, label)
 
-    def log_prob(self, x, num_samples=500, seed=None, chunk_size=None):
+    def log_prob(self, x, num_samples=500, seed=None, chunk_size=None, label=None):
         """Return the importance-weighted bound on log p(x); see `bounds.log_prob`."""
-        return bounds.log_prob(self, x, num_samples, seed, chunk_size)
+        return bounds.log_prob(self, x, num_samples, seed, chunk_size, label)
 
     def with_prior(self, prior):
         """Return a new VAE with another prior that shares all else but the objective, "elbo".
@@ -222,11 +231,31 @@ class VAE(TrainableModel):
             posterior=self.posterior,
             seed=self.seed,
             dtype=self.dtype_policy,
+            **self._own_options(),
         )
         # Of an encoder that does not tell its input shape, only this VAE knows it.
         if self.built and not new.built:
             new.build((None, *self.event_shape))
         return new
+
+    def labels(self, label, rows):
+        """Return labels for so many rows, an array, or None without one.
+
+        Raises:
+            ValueError: if there are labels, and the model knows none.
+        """
+        if label is not None:
+            raise ValueError(
+                message(
+                    "`label` is for a model that was trained with labels",
+                    f"a label, and a {type(self).__name__} without",
+                    "Train a keras_vae.ConditionalVAE, or leave the label out.",
+                )
+            )
+
+    def _own_options(self):
+        """Return the arguments that a subclass has beside these."""
+        return {}
 
     def fit_prior(self, prior, data, **options):
         """Return a VAE with a prior fitted to the aggregate posterior; see `fitting.fit_prior`."""
@@ -236,7 +265,7 @@ class VAE(TrainableModel):
         """Return what is wrong with the trained VAE, and the cure; see `diagnosis.diagnose`."""
         return diagnosis.diagnose(self, data, **options)
 
-    def terms(self, x, noise, training=False, gate=None):
+    def terms(self, x, noise, training=False, gate=None, label=None):
         """Return the `Terms` of the bound.
 
         Args:
@@ -245,15 +274,16 @@ class VAE(TrainableModel):
             training: bool, whether networks and likelihood are in training.
             gate: None, or a function that gives z back and changes its gradient. Then log q(z|x)
                 has a gradient with respect to z alone.
+            label: None, or the labels `(B, ...)`.
         """
-        posterior = self.encode(x, training=training)
+        posterior = self.encode(x, training=training, label=label)
         z, log_qz = self.posterior.sample(posterior, noise)
         if gate is not None:
             z = gate(z)
             fixed = type(posterior)(*(ops.stop_gradient(value) for value in posterior))
             log_qz = self.posterior.log_prob(fixed, z)
         return Terms(
-            log_px=self.likelihood.log_prob(x, self._params(z, training), training),
+            log_px=self.likelihood.log_prob(x, self._params(z, training, label), training),
             log_pz=self.prior.log_prob(z),
             log_qz=log_qz,
             kl=self.prior.kl(*posterior) if self.posterior.is_gaussian else None,
@@ -267,8 +297,14 @@ class VAE(TrainableModel):
         config = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
         return {**super().get_config(), **config, "seed": self.seed}
 
-    def _params(self, z, training):
+    def _beside(self, value, label, samples=1):
+        """Return what a network takes: x or z, and the label, for each of so many samples."""
+        self.labels(label, None)
+        return value
+
+    def _params(self, z, training, label=None):
         """Return the decoder's output for z `(K, B, D)`: `(K, B, *params_shape)` in float32."""
         samples, rows, latent_dim = ops.shape(z)
-        flat = self.decoder(ops.reshape(z, (-1, latent_dim)), training=training)
+        flat = self._beside(ops.reshape(z, (-1, latent_dim)), label, samples)
+        flat = self.decoder(flat, training=training)
         return ops.cast(ops.reshape(flat, (samples, rows, *flat.shape[1:])), "float32")

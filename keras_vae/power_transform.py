@@ -48,20 +48,21 @@ def fit(values):
     Args:
         values: (N,) float64 array, all finite.
     """
-    if np.abs(values).max() > _LARGEST or values.std() < _LEAST_SPREAD * np.abs(values).max():
-        return NONE
-    if len(np.unique(values)) < 3:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    is_narrow = high - low < _LEAST_SPREAD * abs(middle)
+    if is_narrow or np.abs(values).max() > _LARGEST or len(np.unique(values)) < 3:
         return NONE
     from sklearn.preprocessing import PowerTransformer
 
     some = values[:: -(-len(values) // _SAMPLE)]
     with np.errstate(all="ignore"):
         fitted = PowerTransformer("yeo-johnson", standardize=False).fit(some[:, None])
-    power = float(np.clip(fitted.lambdas_[0], LEAST, MOST))
+    # In float32 there is nothing between a power of 0.01 and the logarithm.
+    power = round(float(np.clip(fitted.lambdas_[0], LEAST, MOST)), 2)
     if not np.isfinite(power):
         return NONE
     gain = 2.0 * (_log_likelihood(some, power) - _log_likelihood(some, NONE))
-    return round(power, 4) if gain > _CHANCE else NONE
+    return power if gain > _CHANCE else NONE
 
 
 def as_numpy(function, values, power):

@@ -21,7 +21,8 @@ _MEGABYTE = 1e6
 def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
     """Compress the images of INPUT into OUT.kvz by the model of RUN, so that each bit comes back.
 
-    The file can be read with that model alone. INPUT is as for `keras-vae embed`.
+    Pixels are of 8 bits, as the model sees them. The file can be read with that model alone. INPUT
+    is as for `keras-vae embed`.
     """
     from keras_vae import uses
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import keras_vae as kv
 from keras_vae.compression import archive
+from keras_vae.compression.networks import model_hash
 from keras_vae.data.examples import PartExamples
 
 SHAPE = (8, 8, 1)
@@ -90,12 +91,56 @@ def test_every_bit_comes_back(tmp_path_factory, name, count, seed, channels):
     np.testing.assert_array_equal(kv.compression.decompress(vae, path), x)
 
 
+def test_levels_of_no_probability_come_back(tmp_path):
+    # Narrow and dark predictions, where rounding would leave less than nothing for white.
+    likelihood = kv.likelihoods.DiscretizedLogistic(3)
+    vae = vae_of(likelihood)
+    rng = np.random.default_rng(0)
+    bias = np.tile(
+        np.concatenate([rng.uniform(-0.1, 0.1, 3), rng.uniform(-8, -4, 3), rng.normal(size=3)]), 64
+    )
+    vae.decoder.layers[-2].bias.assign(bias.astype("float32"))
+    params = np.asarray(vae.params(np.zeros((1, 3), "float32")))
+    assert np.asarray(likelihood.level_probs(params)).min() >= 0
+    x = np.where(rng.random((60, *SHAPE)) < 0.1, 1.0, 0.0).astype("float32")
+    kv.compression.compress(vae, x, tmp_path / "x.kvz")
+    np.testing.assert_array_equal(kv.compression.decompress(vae, tmp_path / "x.kvz"), x)
+
+
+def test_what_differs_in_the_last_bit_comes_back_as_the_level_it_is(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (70, *SHAPE)).astype("uint8")
+    x = levels * np.float32(1 / 255)
+    vae = vae_of(kv.likelihoods.DiscretizedLogistic())
+    kv.compression.compress(vae, x, tmp_path / "x.kvz")
+    back = kv.compression.decompress(vae, tmp_path / "x.kvz")
+    np.testing.assert_array_equal(kv.plotting.to_uint8(back), levels)
+
+
+def test_the_hash_is_of_the_model_and_not_of_its_names(binary):
+    make = lambda activation, seed: kv.VAE(  # noqa: E731
+        kv.networks.mlp_encoder(SHAPE, 2, units=(8,), activation=activation, seed=seed),
+        kv.networks.mlp_decoder(SHAPE, 2, units=(8,), seed=1),
+    )
+    first = model_hash(make("relu", 0))
+    assert first == model_hash(make("relu", 0))
+    assert len({first, model_hash(make("tanh", 0)), model_hash(make("relu", 2))}) == 3
+
+
+def test_a_model_whose_weights_are_no_numbers_is_refused(tmp_path):
+    vae = vae_of(kv.likelihoods.Bernoulli())
+    vae.encoder.layers[-1].set_weights([w * np.nan for w in vae.encoder.layers[-1].get_weights()])
+    with pytest.raises(ValueError, match="must give numbers"):
+        kv.compression.compress(vae, np.zeros((2, *SHAPE), "float32"), tmp_path / "x.kvz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_rate_is_that_of_the_elbo_and_better_than_bz2(binary, tmp_path):
     vae, x = binary
     written = kv.compression.compress(vae, x, tmp_path / "x.kvz")
     bits = -vae.elbo(x, num_samples=4, seed=0).sum() / np.log(2.0)
-    # What is read off the stack for the first images is not won back: some 60 bytes.
-    assert 8 * written.size == pytest.approx(bits, rel=0.03, abs=8 * 500)
+    # What the file says of itself, the sizes of chunks, and what the first z are read off.
+    fixed = 8 * 400
+    assert bits <= 8 * written.size <= 1.02 * bits + fixed
     packed = bz2.compress(np.packbits(x.astype("uint8")).tobytes(), 9)
     assert written.size < 0.98 * len(packed)
     assert written.bits_per_pixel == pytest.approx(8 * written.size / x.size)
@@ -147,6 +192,9 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(binary, tmp_path):
         path.write_bytes(altered)
         with pytest.raises(ValueError, match="must be"):
             kv.compression.decompress(vae, path)
+    path.write_bytes(whole + whole)
+    with pytest.raises(ValueError, match="more bytes"):
+        kv.compression.decompress(vae, path)
     for length in [0, 5, 20, 200, len(whole) - 20, len(whole) - 1]:
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="must be"):
@@ -167,7 +215,7 @@ def test_another_model_is_refused(binary, tmp_path):
 @pytest.mark.parametrize(
     ("vae", "words"),
     [
-        (lambda: vae_of(kv.likelihoods.Gaussian()), "pixels of some levels"),
+        (lambda: vae_of(kv.likelihoods.Gaussian()), "65,536 levels"),
         (
             lambda: vae_of(kv.likelihoods.Bernoulli(), prior="real_nvp"),
             "--prior standard_normal",
@@ -189,11 +237,12 @@ def test_a_model_that_cannot_code_says_why(tmp_path, vae, words):
     ("x", "words"),
     [
         (np.full((2, *SHAPE), 0.5, "float32"), "one of the 2 values"),
-        (np.full((2, *SHAPE), np.nan, "float32"), "one of the 2 values"),
+        (np.full((2, *SHAPE), np.nan, "float32"), "finite numbers"),
+        (np.full((2, *SHAPE), 255, "float32"), r"values in \[0, 1\]"),
         (np.zeros((2, 7, 8, 1), "float32"), r"shape \(8, 8, 1\)"),
         (np.zeros((0, *SHAPE), "float32"), "at least one image"),
     ],
-    ids=["grey", "nan", "size", "none"],
+    ids=["grey", "nan", "range", "size", "none"],
 )
 def test_images_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path, x, words):
     vae = vae_of(kv.likelihoods.Bernoulli())
@@ -234,7 +283,7 @@ def test_a_folder_of_pictures_comes_back_with_its_names(run, tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "in" / "deep").mkdir(parents=True)
     pictures = {}
-    for name in ("a.png", "deep/b.png"):
+    for name in ("a.png", "a.bmp", "deep/b.png"):
         pictures[name] = (rng.random((8, 8)) < 0.5).astype("uint8") * 255
         Image.fromarray(pictures[name]).save(tmp_path / "in" / name)
     invoke("compress", run, tmp_path / "in", tmp_path / "x.kvz")
@@ -243,9 +292,10 @@ def test_a_folder_of_pictures_comes_back_with_its_names(run, tmp_path):
         str(path.relative_to(tmp_path / "out")): np.asarray(Image.open(path))
         for path in (tmp_path / "out").rglob("*.png")
     }
-    assert sorted(found) == sorted(pictures)
-    for name, picture in pictures.items():
-        np.testing.assert_array_equal(found[name], picture)
+    # Of two names that differ in their suffix alone, both are kept.
+    assert sorted(found) == ["a.bmp.png", "a.png", "deep/b.png"] or "a.png.png" in found
+    kept = {picture.tobytes() for picture in found.values()}
+    assert kept == {picture.tobytes() for picture in pictures.values()}
 
 
 def test_an_array_comes_back_as_an_array(run, tmp_path):

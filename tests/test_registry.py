@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_vae as kv
-from keras_vae import flows, layers, likelihoods, objectives, posteriors, priors, schedules
+from keras_vae import flows, layers, likelihoods, objectives, posteriors, priors, restore, schedules
 from keras_vae.columns import Column
 from keras_vae.likelihoods import Bernoulli, Gaussian
 from keras_vae.objectives import ELBO
@@ -58,13 +58,16 @@ INSTANCES = [
     LinearWarmup(70, initial=0.2, final=4.0),
     layers.Sampling(seed=3, name="draw"),
     layers.TableFeatures(COLUMNS, name="features"),
+    layers.Beside(name="beside"),
+    layers.Given([0.5, 1.0], name="label"),
+    restore.Noise("masking", 0.25, seed=3, name="noise"),
     likelihoods.Tabular(COLUMNS, name="rows"),
 ]
 
 
 def registered_classes():
     """The public classes of the package that a file may name, but for the model itself."""
-    modules = [likelihoods, priors, objectives, posteriors, schedules, layers, flows]
+    modules = [likelihoods, priors, objectives, posteriors, schedules, layers, flows, restore]
     classes = {
         value
         for module in modules

@@ -12,6 +12,7 @@ from PIL import Image
 
 import keras_vae as kv
 from keras_vae import restore
+from keras_vae.uses import restoring
 
 SHAPE = (8, 8, 1)
 WEIGHTS = np.array([[1.0, 0.8, -0.6, 0.3, 0.5], [0.4, -0.5, 0.2, 0.9, -0.3]])
@@ -315,3 +316,52 @@ def test_noise_that_cannot_be_is_refused_before_the_training(tmp_path):
         error = invoke("train", "digits", "--out", tmp_path / "run", *words, status=2)
         assert message in error, error
     assert not list(tmp_path.iterdir())
+
+
+def test_greys_that_a_model_of_binary_pixels_does_not_see_stay_where_they_are(tmp_path, images):
+    run = tmp_path / "run"
+    invoke("train", "digits", "--out", run, "--epochs", 1, "--binarize", "threshold")
+    invoke("inpaint", run, tmp_path / "x.npy", tmp_path / "y.npy", "--mask", "left", "--steps", 2)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy")[:, :, 4:], images[:, :, 4:])
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_the_opacity_of_a_mask_says_nothing(tmp_path, mode):
+    mask = np.zeros((8, 8), "uint8")
+    mask[:3] = 255
+    Image.fromarray(mask).convert(mode).save(tmp_path / "mask.png")
+    found = restoring.mask_of(str(tmp_path / "mask.png"), SHAPE)
+    np.testing.assert_array_equal(found, mask > 0)
+
+
+@pytest.mark.parametrize(
+    "mask", [np.array(["a"]), np.array([None]), np.full((8, 8), np.nan), np.zeros((8, 8), bool)]
+)
+def test_a_mask_of_something_else_is_refused(run, tmp_path, images, mask):
+    np.save(tmp_path / "mask.npy", mask, allow_pickle=True)
+    error = invoke(
+        "inpaint",
+        run,
+        tmp_path / "x.npy",
+        tmp_path / "y.npy",
+        "--mask",
+        tmp_path / "mask.npy",
+        status=2,
+    )
+    assert "`mask` must" in error
+
+
+def test_what_is_read_is_not_written_over(run, tmp_path, images):
+    before = (tmp_path / "x.npy").read_bytes()
+    for verb in (("denoise",), ("inpaint", "--mask", "left")):
+        error = invoke(verb[0], run, tmp_path / "x.npy", tmp_path / "x.npy", *verb[1:], status=2)
+        assert "another file than INPUT" in error
+    assert (tmp_path / "x.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [200.0, -1.0, np.nan])
+def test_small_images_of_another_range_are_refused(digits, value):
+    with pytest.raises(ValueError, match=r"images in \[0, 1\]"):
+        restore.upscale(digits[0], np.full((1, 4, 4, 1), value, "float32"))
+    with pytest.raises(ValueError, match="none"):
+        restore.upscale(digits[0], np.zeros((0, 4, 4, 1), "float32"))

@@ -155,6 +155,9 @@ def test_a_skewed_column_is_bent_and_a_straight_one_is_not():
     assert (straight.power, narrow.power) == (1.0, 1.0)
     assert skewed.power == pytest.approx(0.0, abs=0.02)
     assert skewed.center == pytest.approx(5.0, abs=0.3)
+    # A single value far out does not make a column a narrow one.
+    tail = kv.data.load({"a": np.append(rng.exponential(size=20_000), 1e4)}, test_fraction=0)
+    assert tail.columns[0].power < 0.5
 
 
 def test_the_density_of_a_bent_column_is_that_of_its_numbers():

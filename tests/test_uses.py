@@ -342,8 +342,8 @@ def test_an_exported_score_decides_by_the_command_line(trained_run, command_line
 
 @pytest.mark.slow
 def test_an_input_larger_than_memory_is_read_in_bounded_memory(trained_run, run_python, tmp_path):
-    # A file of 8 GB without content, which takes no place on the disk.
-    count = 32_000_000 * 4
+    # A file of 4 GB without content, which takes no place on the disk.
+    count = 64_000_000
     array = np.lib.format.open_memmap(
         tmp_path / "x.npy", mode="w+", dtype="uint8", shape=(count, 8, 8)
     )

@@ -25,7 +25,7 @@ def surprise(vae, x):
 
     def of_rows(rows):
         rows = ops.convert_to_tensor(rows, "float32")
-        params = ops.cast(vae.decoder(vae.embed(rows), training=False), "float32")
+        params = vae.params(vae.embed(rows))
         return -vae.likelihood.element_log_prob(rows, params)
 
     return in_parts(of_rows, x)

@@ -1,6 +1,7 @@
 """Compress images into a file, and take them out of it again, a block at a time."""
 
 import json
+import math
 import os
 import pathlib
 import time
@@ -14,7 +15,7 @@ from keras_vae.compression import lossy
 from keras_vae.compression.bits_back import BitsBack
 from keras_vae.compression.container import SUFFIX, Reader, Writer
 from keras_vae.compression.networks import model_hash
-from keras_vae.files import replacing_file
+from keras_vae.files import final_path, replacing_file
 from keras_vae.progress import bar
 
 _BLOCK_NUMBERS, _BLOCK_IMAGES = 1 << 24, 10_000
@@ -94,38 +95,49 @@ def compress(vae, images, path, bits_per_pixel=None, progress=False):
     >>> np.array_equal(back, x)
     True
     """
-    path = pathlib.Path(path)
-    if path.suffix != SUFFIX:
-        raise ValueError(message(f"The file must end in {SUFFIX}", f"{path}"))
+    path = final_path(path)
+    if path.suffix != SUFFIX or path.is_dir():
+        received = f"{path}, a folder" if path.is_dir() else f"{path}"
+        raise ValueError(message(f"The file must end in {SUFFIX}", received))
     images = images if hasattr(images, "read") else Images(images)
-    _check_images(vae, images)
+    if not len(images):
+        raise ValueError(message("There must be at least one image", "none"))
+    _check_shape(vae, images.read(0, 1)[0])
     start = time.perf_counter()
-    about = {"model": model_hash(vae), "event_shape": list(vae.event_shape)}
-    if bits_per_pixel is None:
-        coder = BitsBack(vae)
-        about["lossless"] = True
-    else:
-        step, center, spread = lossy.fit(vae, images.sample(_SAMPLE), bits_per_pixel)
-        # As they will be read.
-        about |= {"lossless": False, "step": step}
-        about |= {name: _short(part) for name, part in (("center", center), ("spread", spread))}
-        coder = _coder(vae, about)
-    rows = _rows(vae.event_shape)
+    about, coder = _prepare(vae, images, bits_per_pixel)
     with replacing_file(path) as partial, open(partial, "wb") as file:
         writer = Writer(file, about)
-        for first in bar(range(0, len(images), rows), progress, "Compressing", "block"):
-            x, names = images.read(first, min(first + rows, len(images)))
-            _check_shape(vae, x)
-            listed = b"" if names is None else zlib.compress(json.dumps(list(names)).encode())
-            payload = len(listed).to_bytes(_LENGTH, "little") + listed + coder.encode(x)
-            writer.block(payload, len(x))
+        _write_blocks(writer, coder, vae, images, progress)
         writer.close()
         file.flush()
         os.fsync(file.fileno())
     size = path.stat().st_size
-    numbers = len(images) * float(np.prod(vae.event_shape))
+    numbers = len(images) * math.prod(vae.event_shape)
     seconds = time.perf_counter() - start
     return Compressed(path, len(images), size, 8 * size / numbers, seconds)
+
+
+def _prepare(vae, images, bits_per_pixel):
+    """Return what the file tells of itself, and the coder."""
+    about = {"model": model_hash(vae), "event_shape": list(vae.event_shape)}
+    if bits_per_pixel is None:
+        coder = BitsBack(vae)
+        return {**about, "lossless": True, "rows": coder.rows}, coder
+    step, center, spread = lossy.fit(vae, images.sample(_SAMPLE), bits_per_pixel)
+    about |= {"lossless": False, "step": step}
+    # As they will be read.
+    about |= {name: _short(part) for name, part in (("center", center), ("spread", spread))}
+    return about, _coder(vae, about)
+
+
+def _write_blocks(writer, coder, vae, images, progress):
+    rows = max(1, min(_BLOCK_IMAGES, _BLOCK_NUMBERS // math.prod(vae.event_shape)))
+    for first in bar(range(0, len(images), rows), progress, "Compressing", "block"):
+        x, names = images.read(first, min(first + rows, len(images)))
+        _check_shape(vae, x)
+        listed = b"" if names is None else zlib.compress(json.dumps(list(names)).encode())
+        payload = len(listed).to_bytes(_LENGTH, "little") + listed + coder.encode(x)
+        writer.block(payload, len(x))
 
 
 def decompress(vae, path, progress=False):
@@ -186,18 +198,8 @@ def check(vae, path):
 
 def _coder(vae, about):
     if about["lossless"]:
-        return BitsBack(vae)
+        return BitsBack(vae, about["rows"])
     return lossy.Steps(vae, about["step"], about["center"], about["spread"])
-
-
-def _rows(event_shape):
-    return max(1, min(_BLOCK_IMAGES, _BLOCK_NUMBERS // int(np.prod(event_shape))))
-
-
-def _check_images(vae, images):
-    if not len(images):
-        raise ValueError(message("There must be at least one image", "none"))
-    _check_shape(vae, images.read(0, 1)[0])
 
 
 def _check_shape(vae, x):

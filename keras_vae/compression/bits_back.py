@@ -26,21 +26,25 @@ class BitsBack:
 
     Args:
         vae: `VAE` with a standard normal prior.
+        rows: int >= 1, the rows of a batch, as the file was written with; None for a new one.
+
+    Attributes:
+        rows: int.
 
     Raises:
         ValueError: if the VAE cannot code without loss.
     """
 
-    def __init__(self, vae):
-        self._networks = networks.Networks(vae)
-        self._likelihood = vae.likelihood
-        if self._likelihood.levels is None:
+    def __init__(self, vae, rows=None):
+        networks.check_levels(vae.likelihood)
+        self._networks = networks.Networks(vae, rows)
+        self._likelihood, self.rows = vae.likelihood, self._networks.rows
+        if not vae.posterior.is_gaussian:
             raise ValueError(
                 message(
-                    "`likelihood` must be one of pixels of some levels, to compress without loss",
-                    type(self._likelihood).__name__,
-                    "Train with --likelihood discretized_logistic, or bernoulli for binary "
-                    "pixels; or compress with loss, with --bits-per-pixel.",
+                    "`posterior` must be a normal distribution to be coded with",
+                    type(vae.posterior).__name__,
+                    "Train with --posterior diagonal_gaussian.",
                 )
             )
         if not isinstance(vae.prior, StandardNormal):
@@ -65,11 +69,13 @@ class BitsBack:
             x: array `(N, *event)`.
         """
         symbols = networks.symbols_of(self._likelihood, x)
+        # As it will come back: q(z|x) must be that of the last bit.
+        x = self._likelihood.level_values()[symbols]
         words = -(-_MOST_BITS * self._latent_dim // _WORD) + 2
         stack = self._stack(_priming(words))
         sizes, end = [], len(x)
         while end:
-            sizes.append(min(networks.ROWS, end, self._affordable(stack)))
+            sizes.append(min(self.rows, end, self._affordable(stack)))
             start = end - sizes[-1]
             self._push(stack, x[start:end], symbols[start:end])
             end = start

@@ -76,6 +76,8 @@ class Reader:
         while True:
             kind, payload = self._read()
             if kind == _END:
+                if self._file.read(1):
+                    raise self.damaged("more bytes than were written")
                 return _TOTAL.unpack(payload)[0]
             yield payload
 

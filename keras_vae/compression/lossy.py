@@ -7,12 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_vae.checks import message, number
-from keras_vae.compression.networks import FARTHEST, ROWS, STEP, Networks
+from keras_vae.compression.networks import Networks
 from keras_vae.parts import in_parts
 
 # How far symbols reach.
-_FARTHEST = round(FARTHEST / STEP)
+_FARTHEST = 4096
 _HALVINGS = 40
+_ROWS = 64
 _LEAST_SPREAD = 1e-3
 
 
@@ -27,7 +28,7 @@ class Steps:
     """
 
     def __init__(self, vae, step, center, spread):
-        self._networks, self._vae = Networks(vae), vae
+        self._networks, self._vae = Networks(vae, _ROWS), vae
         self._step = number("step", step, above=0)
         self._center, self._spread = (np.asarray(part, "float64") for part in (center, spread))
         self._stack = constriction.stream.stack.AnsCoder
@@ -39,7 +40,8 @@ class Steps:
         Args:
             x: array `(N, *event)`.
         """
-        z = in_parts(self._vae.embed, x, ROWS).astype("float64")
+        self._vae.likelihood.check_values(x)
+        z = in_parts(self._vae.embed, x, _ROWS).astype("float64")
         symbols = _symbols(z, self._step, self._center)
         stack = self._stack()
         stack.encode_reverse(symbols.reshape(-1), self._normal, *self._model(len(x)))
@@ -51,7 +53,7 @@ class Steps:
         stack = self._stack(np.frombuffer(payload, "<u4", offset=4).copy())
         symbols = stack.decode(self._normal, *self._model(count)).reshape(count, -1)
         z = (symbols * self._step + self._center).astype("float32")
-        return in_parts(self._mean, z, ROWS)
+        return in_parts(self._mean, z, _ROWS)
 
     def _mean(self, z):
         return self._vae.likelihood.mean(self._networks.params(z))
@@ -73,7 +75,8 @@ def fit(vae, x, bits_per_pixel):
         ValueError: if z has no steps so fine or so coarse.
     """
     bits_per_pixel = number("bits_per_pixel", bits_per_pixel, above=0)
-    z = in_parts(vae.embed, x, ROWS).astype("float64")
+    vae.likelihood.check_values(x)
+    z = in_parts(vae.embed, x, _ROWS).astype("float64")
     center, spread = z.mean(axis=0), np.maximum(z.std(axis=0), _LEAST_SPREAD)
     pixels = float(np.prod(vae.event_shape))
 
@@ -88,7 +91,7 @@ def fit(vae, x, bits_per_pixel):
     if not least < bits_per_pixel < most:
         raise ValueError(
             message(
-                f"`bits_per_pixel` must lie between {least:.4f} and {most:.4f}, what "
+                f"`bits_per_pixel` must lie between {max(least, 0.0):.4f} and {most:.4f}, what "
                 f"{len(center)} numbers of z can take",
                 f"bits_per_pixel={bits_per_pixel:g}",
             )

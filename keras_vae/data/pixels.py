@@ -1,6 +1,7 @@
 """Pixel values: the declared range of a set, its check, its storage, resizing and colour."""
 
 import math
+import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +123,19 @@ def _chunks(array):
     rows = rows_per_chunk(array.shape[1:], array.dtype.itemsize)
     for start in range(0, len(array), rows):
         yield start, np.asarray(array[start : start + rows])
+        release(array)
+
+
+def release(array):
+    """Let go of the pages of a file that a memory-mapped array has read.
+
+    Without that the whole file would come to count as memory of this process. The system keeps
+    them at hand as long as there is room.
+    """
+    while isinstance(array, np.ndarray):
+        array = array.base
+    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.madvise(mmap.MADV_DONTNEED)
 
 
 def rows_per_chunk(shape, itemsize):

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import mmap
 
 import numpy as np
 import tensorflow as tf
@@ -124,21 +123,9 @@ class ArrayStore(StreamedStore):
     def read(self, indices):
         """Return the stored pixels of some rows as a NumPy array."""
         raw = np.asarray(self.array[indices])
-        _release(self.array)
+        pixels.release(self.array)
         images = self.code.encode(raw if raw.ndim == 4 else raw[..., None])
         images = pixels.convert_color(images, self.color_mode)
         if self.size:
             images = pixels.resize_array(images, self.size, self.code.levels)
         return images
-
-
-def _release(array):
-    """Let go of the pages of a file that a memory-mapped array has read.
-
-    Without that the whole file would come to count as memory of this process. The system keeps
-    them at hand as long as there is room.
-    """
-    while isinstance(array, np.ndarray):
-        array = array.base
-    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        array.madvise(mmap.MADV_DONTNEED)

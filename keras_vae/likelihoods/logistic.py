@@ -83,15 +83,17 @@ class DiscretizedLogistic(Likelihood):
         # By the distribution function between the levels, a sigmoid for each of them.
         locations, log_scales, log_weights = self._mixture(params)
         edges = (np.arange(self.levels - 1, dtype="float32") + 0.5) / (self.levels - 1)
-        below = 0.0
+        below, above = 0.0, 0.0
         for index in range(self.num_components):
             location, log_scale, log_weight = (
                 part[..., index, None] for part in (locations, log_scales, log_weights)
             )
             place = (edges - location) * ops.exp(-log_scale)
             below = below + ops.exp(log_weight) * ops.sigmoid(place)
-        first, last = below[..., :1], 1.0 - below[..., -1:]
-        return ops.concatenate([first, below[..., 1:] - below[..., :-1], last], axis=-1)
+            # Not 1 less the rest, which rounding may leave below 0.
+            above = above + ops.exp(log_weight) * ops.sigmoid(-place[..., -1:])
+        inside = below[..., 1:] - below[..., :-1]
+        return ops.concatenate([below[..., :1], inside, above], axis=-1)
 
     def mean(self, params):
         """Return the mean of the logistics, cut at 0 and 1.

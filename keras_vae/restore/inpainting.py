@@ -103,7 +103,7 @@ def _gibbs(vae, known, missing, seeds, steps):
     first = round(_FIRST_SHARE * steps)
     for step in range(steps):
         drawn = random.derived(seeds, step)
-        params = _params(vae, z)
+        params = vae.params(z)
         x = ops.where(missing, vae.likelihood.sample(params, drawn), known)
         q = vae.encode(x)
         noise = random.normals(drawn, vae.latent_dim, stream=random.LATENT)[None]
@@ -119,20 +119,18 @@ def _gibbs(vae, known, missing, seeds, steps):
 
 def _weight(vae, x, q, z):
     """Return log p(x, z) - log q(z|x), `(B,)`."""
-    log_px = vae.likelihood.log_prob(x, _params(vae, z))
+    log_px = vae.likelihood.log_prob(x, vae.params(z))
     return log_px + vae.prior.log_prob(z[None])[0] - vae.posterior.log_prob(q, z[None])[0]
 
 
 def _gradient(vae, known, missing, seeds, steps):
-    there = ops.cast(~missing, "float32")
-    axes = tuple(range(1, known.ndim))
-
-    def log_density(z):
-        each = vae.likelihood.element_log_prob(known, _params(vae, z))
-        return ops.sum(each * there, axis=axes) + vae.prior.log_prob(z[None])[0]
-
-    return vae.decode(climb(log_density, _start(vae, seeds), steps, _LEARNING_RATE))
+    data = ops.convert_to_tensor(known), ops.cast(~missing, "float32")
+    start = _start(vae, seeds)
+    return vae.decode(climb(_log_density, vae, start, data, ops.array(steps), _LEARNING_RATE))
 
 
-def _params(vae, z):
-    return ops.cast(vae.decoder(z, training=False), "float32")
+def _log_density(vae, z, data):
+    """Return log p(z) + log p(x|z) of what is there, `(B,)`."""
+    known, there = data
+    each = vae.likelihood.element_log_prob(known, vae.params(z)) * there
+    return ops.sum(each, axis=tuple(range(1, len(each.shape)))) + vae.prior.log_prob(z[None])[0]

@@ -48,6 +48,7 @@ class Noise(keras.layers.Layer):
     """
 
     def __init__(self, kind="gaussian", strength=0.5, seed=None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.kind, self.strength = _checked(kind, strength)
         self.seed = seed
@@ -64,7 +65,7 @@ class Noise(keras.layers.Layer):
         else:
             size = shape if self.kind == "uniform" else (2, *pixels)
             uniforms = keras.random.uniform(size, seed=self.seed_generator)
-        return ops.cast(_corrupted(inputs, self.kind, self.strength, normals, uniforms), self.dtype)
+        return _corrupted(inputs, self.kind, self.strength, normals, uniforms)
 
     def compute_output_shape(self, input_shape):
         return input_shape

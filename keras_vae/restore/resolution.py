@@ -38,6 +38,9 @@ def upscale(vae, small, steps=200, deviation=0.05, starts=4, seed=None):
     number("deviation", deviation, above=0)
     small = np.asarray(small, "float32")
     factor = factor_of(vae.event_shape, small.shape[1:])
+    if not len(small) or not (np.isfinite(small).all() and 0 <= small.min() <= small.max() <= 1):
+        received = f"values from {small.min():g} to {small.max():g}" if len(small) else "none"
+        raise ValueError(message("`small` must hold images in [0, 1]", received))
     seeds = random.as_row_seeds(seed, len(small))
     rows = max(1, draws_that_fit(vae) // starts)
     found = [
@@ -72,24 +75,27 @@ def factor_of(event_shape, small_shape):
 
 def shrink(images, factor):
     """Return the means of square blocks of images, `(N, H / factor, W / factor, C)`."""
-    count, height, width, channels = images.shape
-    blocks = (count, height // factor, factor, width // factor, factor, channels)
+    _, height, width, channels = images.shape
+    blocks = (-1, height // factor, factor, width // factor, factor, channels)
     return ops.mean(ops.reshape(images, blocks), axis=(2, 4))
+
+
+def _log_density(vae, z, data):
+    """Return log p(z) and that of small images given z, but for a constant, `(B,)`."""
+    wanted, deviation = data
+    images = vae.decode(z)
+    factor = images.shape[1] // wanted.shape[1]
+    missed = (shrink(images, factor) - wanted) / deviation
+    return vae.prior.log_prob(z[None])[0] - 0.5 * ops.sum(ops.square(missed), axis=(1, 2, 3))
 
 
 def _upscale(vae, small, factor, seeds, steps, deviation, starts):
     each = np.stack([np.asarray(random.derived(seeds, i)) for i in range(starts)])
     z = vae.prior.sample_rows(each.reshape(-1), np.ones(each.size, "float32"))
-    wanted = np.tile(small, (starts, 1, 1, 1))
-
-    def log_density(z):
-        params = ops.cast(vae.decoder(z, training=False), "float32")
-        missed = (shrink(vae.likelihood.mean(params), factor) - wanted) / deviation
-        fit = -0.5 * ops.sum(ops.square(missed), axis=(1, 2, 3))
-        return fit + vae.prior.log_prob(z[None])[0]
-
-    z = climb(log_density, z, steps, _LEARNING_RATE)
-    densities = ops.convert_to_numpy(log_density(z)).reshape(starts, -1)
+    wanted = ops.convert_to_tensor(np.tile(small, (starts, 1, 1, 1)))
+    data = wanted, ops.array(deviation, "float32")
+    z = climb(_log_density, vae, z, data, ops.array(steps), _LEARNING_RATE)
+    densities = ops.convert_to_numpy(_log_density(vae, z, data)).reshape(starts, -1)
     best = densities.argmax(axis=0)
     z = ops.convert_to_numpy(z).reshape(starts, len(small), -1)[best, np.arange(len(small))]
     images = ops.convert_to_numpy(vae.decode(z))

@@ -17,7 +17,8 @@ from keras_vae.workers import Workers
 class SteppingModel(keras.Model):
     """The steps of a VAE: noise, loss, gradient and trackers.
 
-    A subclass has an `objective`, a `latent_dim` once built, and `terms(x, noise, training)`.
+    A subclass has an `objective`, a `latent_dim` once built, and `terms(x, noise, training)`,
+    which takes what `_given` makes of y by name too.
 
     Args:
         seed: int of up to 64 bits or None, the seed of the noise in training and evaluation.
@@ -68,9 +69,9 @@ class SteppingModel(keras.Model):
         self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def seeded_terms(self, x, seeds, samples):
+    def seeded_terms(self, x, seeds, samples, **given):
         """Return the `Terms` of x for row seeds `(B,)` and indices of draws `(K,)`, compiled."""
-        return self.terms(x, random.normals(seeds, self.latent_dim, samples))
+        return self.terms(x, random.normals(seeds, self.latent_dim, samples), **given)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def log_weights_and_slope(self, x, noise):
@@ -100,11 +101,11 @@ class SteppingModel(keras.Model):
             noise: tensor of `training_noise`, by default that of this step.
             place: the number of the batch's first row in the global batch, and the rows of that.
         """
-        x, sample_weight = self._unpack(data)
+        x, given, sample_weight = self._unpack(data)
         rows = ops.shape(x)[0]
         first, total = place or place_in_global_batch(rows)
         with tf.GradientTape() as tape:
-            terms = self._training_terms(x, first, rows, total, noise)
+            terms = self._training_terms(x, given, (first, rows, total), noise)
             report = self.objective.report()
             loss, extra = self.objective.with_extra(terms, training=True)
             per_example = weigh(loss, sample_weight, self.losses)
@@ -126,13 +127,14 @@ class SteppingModel(keras.Model):
             first, data = tf.cast(data.start, "int32"), data.batch
         else:
             first = None
-        x, sample_weight = self._unpack(data)
+        x, given, sample_weight = self._unpack(data)
         # The rows seen so far number the draws, so that the batch size changes none of them.
         first = first_row(ops.shape(x)[0], self._trackers[0].count) if first is None else first
         rows = first + ops.arange(ops.shape(x)[0], dtype="int32")
         seeds = random.row_seeds_at(self._noise_seed, rows)
         samples = ops.arange(self.objective.num_samples, dtype="int32")
-        terms = self.terms(x, random.normals(seeds, self.latent_dim, samples))
+        noise = random.normals(seeds, self.latent_dim, samples)
+        terms = self.terms(x, noise, **given)
         loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
         return self._update_trackers(weigh(loss, sample_weight, self.losses), terms, extra)
 
@@ -144,24 +146,36 @@ class SteppingModel(keras.Model):
         return tf.stack([tf.constant(self._noise_seed, tf.int64), step])
 
     def _unpack(self, data):
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build((None, *x.shape[1:]))
         # Keras would add a missing channel axis for the encoder, but not for the likelihood.
         check_event(x.shape, self.event_shape)
-        return ops.cast(x, "float32"), sample_weight
+        return ops.cast(x, "float32"), self._given(x, y), sample_weight
 
-    def _training_terms(self, x, first, rows, total, noise=None):
-        """Return the terms of a step: all draws depend on (seed, step, row of the batch) alone."""
+    def _given(self, x, y):
+        """Return what `terms` is given beside x, a dict of tensors; y says nothing to a VAE."""
+        return {}
+
+    def _training_terms(self, x, given, place, noise=None):
+        """Return the terms of a step: all draws depend on (seed, step, row of the batch) alone.
+
+        Args:
+            x: tensor `(B, *event)`.
+            given: dict, what `_given` gave.
+            place: the number of the first row in the global batch, B, and the rows of that.
+            noise: tensor of `training_noise`, or None.
+        """
+        first, rows, total = place
         if noise is None:
             noise = self.training_noise(self.step.value, total)
         noise = tf.transpose(noise[first : first + rows], (1, 0, 2))
         if self.objective.weighs_latent_gradient:
             gate = Gate()
-            terms = self.terms(x, noise, training=True, gate=gate)
+            terms = self.terms(x, noise, training=True, gate=gate, **given)
             gate.weight = self.objective.latent_gradient_weight(terms)
         else:
-            terms = self.terms(x, noise, training=True)
+            terms = self.terms(x, noise, training=True, **given)
         if self.objective.wants_prior_draws:
             seed = self._seed_at(self.step.value)
             seeds = tf.random.stateless_uniform(

@@ -2,14 +2,13 @@
 
 import math
 import os
-import pathlib
 import time
 
 from keras_vae import compression
 from keras_vae.checks import message
 from keras_vae.compression.archive import check
-from keras_vae.files import check_place
-from keras_vae.uses.inputs import open_examples
+from keras_vae.files import check_place, final_path
+from keras_vae.uses.inputs import check_other, open_examples
 from keras_vae.uses.pictures import Named, check_pictures, write_pictures
 
 
@@ -29,9 +28,16 @@ def compress(run, source, out, bits_per_pixel=None, binarize=False, progress=Fal
     """
     if run.vae.likelihood.columns is not None:
         raise ValueError(message("A run of images can compress", f"{run.name}, one of a table"))
-    check_place(pathlib.Path(os.path.abspath(out)))
+    likelihood = run.vae.likelihood
+    if bits_per_pixel is None and likelihood.levels and likelihood.level_values()[-1] != 1:
+        received = f"{type(likelihood).__name__} of classes"
+        raise ValueError(message("A run of pixels can compress", received))
+    check_other(source, out)
+    check_place(final_path(out))
     examples = open_examples(run, source, binarize=binarize, progress=progress, **options)
-    return compression.compress(run.vae, Named(examples, source), out, bits_per_pixel, progress)
+    return compression.compress(
+        run.vae, Named(run, examples, source), out, bits_per_pixel, progress
+    )
 
 
 def decompress(run, path, out, progress=False):
@@ -47,6 +53,7 @@ def decompress(run, path, out, progress=False):
         `compression.Compressed`, with the path that was written.
     """
     start = time.perf_counter()
+    check_other(path, out)
     size, count = os.path.getsize(path), check(run.vae, path)[0]
     out = check_pictures(out, run.vae.event_shape)
     write_pictures(compression.stream(run.vae, path, progress), count, out, run.vae.event_shape)

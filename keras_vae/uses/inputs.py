@@ -101,8 +101,15 @@ def identity(run, source):
 def check_out(source, out):
     """Raise `ValueError` if results cannot be written there, or what is there is what is read."""
     results.check(out)
+    check_other(source, out)
+
+
+def check_other(source, out):
+    """Raise `ValueError` if what is to be written is what is read."""
     is_path = isinstance(source, str | os.PathLike)
     if is_path and os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
         raise ValueError(
-            message("--out must be another file than INPUT", f"{out}", "Choose another name.")
+            message(
+                "What is written must be another file than INPUT", f"{out}", "Choose another name."
+            )
         )

@@ -1,21 +1,23 @@
 """Images in and out: their names, and files of any number of them."""
 
 import os
-import pathlib
 
 import numpy as np
 from PIL import Image
 
 from keras_vae.checks import message
-from keras_vae.files import check_place, publish, replacing_file, scratch_folder
+from keras_vae.data.examples import PARTS
+from keras_vae.files import check_place, final_path, publish, replacing_file, scratch_folder
 from keras_vae.plotting import to_uint8
 
 
 class Named:
     """The images of `data.examples`, with the names that files have in their folder."""
 
-    def __init__(self, examples, source):
+    def __init__(self, run, examples, source):
         self._examples = examples
+        if isinstance(source, str) and source in PARTS:
+            source = run.config["data"].get("source")
         is_path = isinstance(source, str | os.PathLike)
         is_folder = is_path and os.path.isdir(source)
         self._folder = source if is_folder else os.path.dirname(source) if is_path else "."
@@ -34,27 +36,37 @@ class Named:
 
 
 def check_pictures(out, event_shape):
-    """Return the path of a place for images, .npy or a new folder.
+    """Return the absolute path of a place for images, .npy or a new folder.
 
     Raises:
         ValueError: if images of a shape cannot be written there.
     """
-    out = pathlib.Path(out)
-    if out.suffix.lower() not in (".npy", ""):
+    is_folder = not os.path.splitext(os.path.basename(out))[1]
+    if not is_folder and not str(out).lower().endswith(".npy"):
         raise ValueError(
             message("OUT must end in .npy, or have no suffix for a folder of PNG files", f"{out}")
         )
-    channels = event_shape[2]
-    if not out.suffix and channels not in (1, 3, 4):
+    out, channels = final_path(out), event_shape[2]
+    if is_folder and channels not in (1, 3, 4):
         raise ValueError(
             message("A PNG file must have 1, 3 or 4 channels", f"{channels}", "Write a .npy file.")
         )
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(
-            message("OUT must be the name of a new folder", f"{out}, which has something in it")
-        )
-    check_place(pathlib.Path(os.path.abspath(out)))
+    if is_folder:
+        _check_new(out)
+    elif out.is_dir():
+        raise ValueError(message("OUT must be the name of a file", f"{out}, a folder"))
+    check_place(out)
     return out
+
+
+def _check_new(out):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(
+            message(
+                "OUT must be the name of a new folder, or end in .npy",
+                f"{out}, which has something in it" if out.is_dir() else f"{out}, a file",
+            )
+        )
 
 
 def write_pictures(blocks, count, out, shape):
@@ -90,6 +102,7 @@ def _write_folder(blocks, count, out):
                 name = f"{place:0{len(str(count))}}" if names is None else names[index]
                 _write_versions(partial, name, pixels)
                 place += 1
+        _check_new(out)
         publish(partial, out)
 
 
@@ -108,5 +121,10 @@ def _write_picture(folder, name, pixels):
     # A name in a file of somebody else's may lead anywhere.
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(message("The names of images must lie in the folder", name))
+    if path.exists():
+        # Names may differ in their suffix alone.
+        path = folder / f"{name}.png"
+    if path.exists():
+        raise ValueError(message("The names of images must differ", name, "Write a .npy file."))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)

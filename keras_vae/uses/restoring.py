@@ -1,5 +1,6 @@
 """Restore the images of a source: without noise, filled in, or larger."""
 
+import math
 import os
 import pathlib
 from typing import NamedTuple
@@ -13,11 +14,11 @@ from keras_vae.data import image_files
 from keras_vae.parts import in_parts
 from keras_vae.progress import bar
 from keras_vae.restore.inpainting import METHODS, as_mask
-from keras_vae.uses.inputs import open_examples
+from keras_vae.uses.inputs import check_other, open_examples
 from keras_vae.uses.pictures import Named, check_pictures, write_pictures
 
 HALVES = ("left", "right", "top", "bottom")
-_ROWS = 256
+_MOST_ROWS, _NUMBERS = 256, 1 << 24
 
 
 class Restored(NamedTuple):
@@ -44,7 +45,7 @@ def denoise(run, source, out, progress=False, **options):
     """
 
     def make(x, first):
-        return in_parts(run.vae.reconstruct, x)
+        return in_parts(run.vae.reconstruct, _seen(run, x))
 
     return _write(run, source, out, make, (), progress, options)
 
@@ -77,10 +78,16 @@ def inpaint(
     seed = random.check_seed(seed)
     shape = run.vae.event_shape
     mask = as_mask(mask_of(mask, shape), (1, *shape))[0]
+    if not mask.any():
+        raise ValueError(
+            message("`mask` must mark pixels as missing", "none", "White, or True, is missing.")
+        )
 
     def make(x, first):
         seeds = random.row_seeds(seed, len(x), first_row=first)
-        filled = restore.inpaint(run.vae, x, mask, num_samples, method, steps, seeds)
+        filled = restore.inpaint(run.vae, _seen(run, x), mask, num_samples, method, steps, seeds)
+        # A model of binary pixels sees no greys, which stay where they are known.
+        filled = np.where(mask, filled, x[:, None])
         return filled if num_samples > 1 else filled[:, 0]
 
     versions = (num_samples,) if num_samples > 1 else ()
@@ -111,7 +118,7 @@ def upscale(run, source, out, factor=2, seed=0, progress=False, **options):
     def make(x, first):
         return restore.upscale(run.vae, x, seed=random.row_seeds(seed, len(x), first_row=first))
 
-    options = {**options, "event_shape": small, "binarize": False}
+    options = {**options, "event_shape": small}
     return _write(run, source, out, make, (), progress, options)
 
 
@@ -130,10 +137,29 @@ def mask_of(mask, event_shape):
         }[mask]
         found[half] = True
         return found
-    if pathlib.Path(mask).suffix.lower() == ".npy":
-        found = np.load(mask, allow_pickle=False)
-        return found > 0 if found.dtype != bool else found
-    return image_files.read(str(mask)).max(axis=-1) > 127
+    try:
+        if pathlib.Path(mask).suffix.lower() == ".npy":
+            found = np.load(mask, allow_pickle=False)
+            if not isinstance(found, np.ndarray) or found.dtype.kind not in "biu":
+                raise ValueError("no array of bool or of whole numbers")
+            return found > 0
+        pixels = image_files.read(str(mask))
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            message(
+                "`mask` must be left, right, top or bottom, an image file, white where pixels are "
+                "missing, or a .npy file of bool",
+                f"{mask} ({type(error).__name__})",
+            )
+        ) from error
+    # Of colours, not of their opacity.
+    return pixels[..., : 3 if pixels.shape[-1] > 2 else 1].max(axis=-1) > 127
+
+
+def _seen(run, x):
+    """Return images as the run's model was given them in training."""
+    is_binary = run.config["data"].get("binarize", "none") != "none"
+    return (x > 0.5).astype("float32") if is_binary else x
 
 
 def _check_model(run):
@@ -144,13 +170,16 @@ def _check_model(run):
 def _write(run, source, out, make, versions, progress, options):
     _check_model(run)
     shape = run.vae.event_shape
+    check_other(source, out)
     out = check_pictures(out, shape)
-    examples = Named(open_examples(run, source, progress=progress, **options), source)
+    options = {"binarize": False, "progress": progress, **options}
+    examples = Named(run, open_examples(run, source, **options), source)
+    rows = max(1, min(_MOST_ROWS, _NUMBERS // math.prod((*versions, *shape))))
 
     def blocks():
-        starts = range(0, len(examples), _ROWS)
+        starts = range(0, len(examples), rows)
         for first in bar(starts, progress, "Restoring", "block"):
-            x, names = examples.read(first, min(first + _ROWS, len(examples)))
+            x, names = examples.read(first, min(first + rows, len(examples)))
             yield ops.convert_to_numpy(make(x, first)), names
 
     write_pictures(blocks(), len(examples), out, (*versions, *shape))
