@@ -68,3 +68,27 @@ def test_z_tells_more_with_few_labels(page):
             assert (
                 means[labels, classifier, "z"] > means[labels, classifier, "principal components"]
             )
+
+
+def test_noise_is_taken_away_better_than_by_filters_and_projections(page):
+    gain = page.load("denoise")["gain"]
+    ours = gain.pop("keras_vae")
+    assert ours >= 11 and len(gain) == 4 and ours > max(gain.values())
+
+
+def test_the_label_of_what_was_filled_in_can_be_read(page):
+    found = page.load("inpaint")
+    accuracy = found["accuracy"]
+    assert found["known_unchanged"] and found["samples_differ"]
+    for method in ("gibbs", "gradient"):
+        assert accuracy[method] >= 0.8 * accuracy["original"]
+        assert accuracy[method] > accuracy["right half empty"]
+
+
+@pytest.mark.parametrize(("kind", "most"), [("binary", 0.17), ("8 bits", 1.38)])
+def test_all_test_images_take_few_bits_and_come_back(page, kind, most):
+    found = page.load("compress")[kind]
+    assert found["equal"] and found["images"] == 10_000
+    assert found["bits_per_pixel"] == 8 * found["bytes"] / 10_000 / 784 <= most
+    assert found["bits_per_pixel"] <= 1.02 * found["elbo_bits_per_pixel"]
+    assert found["bits_per_pixel"] < min(o["bits_per_pixel"] for o in found["others"].values())
