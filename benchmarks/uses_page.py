@@ -160,6 +160,17 @@ def _chosen(left_out, tables):
     return table(head, lines)
 
 
+def _weights(rows):
+    lines = []
+    for pair in rows[0]["auroc"]:
+        means = [
+            np.mean([row["auroc"][pair] for row in rows if row["of"] == kind])
+            for kind in ("images", "tables")
+        ]
+        lines.append([pair, *(f"{mean:.3f}" for mean in means)])
+    return table(["likelihood : neighbours", "images", "tables"], lines)
+
+
 def text():
     """Return the page."""
     restored, filled, packed = (load(name) for name in ("denoise", "inpaint", "compress"))
@@ -179,6 +190,7 @@ def text():
             tables=_tables(tables),
             alarms=_alarms(load("alarms")),
             chosen=_chosen(left_out, tables),
+            weights=_weights(load("weights")),
         )
         + uses_text.DENSITY
         + uses_text.RESTORE.format(

@@ -17,6 +17,8 @@ from keras_vae.anomaly.view import View
 _EPOCHS, _BATCH, _RATE = 20, 128, 1e-3
 _RESIDUAL_BATCH, _RESIDUAL_RATE, _RISE, _WARMUP = 200, 5e-3, 500, 0.1
 ROWS = 1000
+# Of the likelihood and of the neighbours in the default score.
+WEIGHTS = ((1, 0), (4, 1), (2, 1), (1, 1), (1, 2), (1, 4), (0, 1))
 
 
 def mnist():
@@ -117,21 +119,33 @@ def binary(images):
 def scores_of(vae, normal, others, names):
     """Return how abnormal sets of examples are by each score, fitted to normal ones."""
     fitted = {name: anomaly.get(name) for name in names}
-
-    def measured(x):
-        parts = []
-        for start in range(0, len(x), ROWS):
-            view = View(vae, x[start : start + ROWS])
-            parts.append([score.measure(view) for score in fitted.values()])
-        return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-
-    for score, values in zip(fitted.values(), measured(normal), strict=True):
+    for score, values in zip(fitted.values(), _measured(fitted.values(), vae, normal), strict=True):
         score.fit(values)
     found = {}
     for key, x in others.items():
-        values = zip(fitted.items(), measured(x), strict=True)
+        values = zip(fitted.items(), _measured(fitted.values(), vae, x), strict=True)
         found[key] = {name: score.score(value) for (name, score), value in values}
     return found
+
+
+def auroc_by_weights(vae, learnt, normal, odd):
+    """Return the AUROC of the default score with other weights of its two parts."""
+    score = anomaly.get("combined")
+    learnt, *others = (_measured([score], vae, x)[0] for x in (learnt, normal, odd))
+    score.fit(learnt)
+    found = {}
+    for pair in WEIGHTS:
+        score._WEIGHTS = np.array(pair, "float64")
+        found[" : ".join(map(str, pair))] = auroc(*(score.score(values) for values in others))
+    return found
+
+
+def _measured(scores, vae, x):
+    parts = []
+    for start in range(0, len(x), ROWS):
+        view = View(vae, x[start : start + ROWS])
+        parts.append([score.measure(view) for score in scores])
+    return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
 def auroc(normal, abnormal):
