@@ -162,16 +162,13 @@ class ConditionalVAE(VAE):
             inputs = inputs["x"], inputs.get("label")
         return super().call(inputs, training=training)
 
-    def training_noise(self, step, rows):
-        """Return the draws of a step, `(rows, K, D + 1)`; by the last the label is left out."""
-        latent_dim, self.latent_dim = self.latent_dim, self.latent_dim + 1
-        try:
-            return super().training_noise(step, rows)
-        finally:
-            self.latent_dim = latent_dim
+    @property
+    def training_noise_dim(self):
+        # By the last number the label is left out.
+        return self.latent_dim + 1
 
     def terms(self, x, noise, training=False, gate=None, label=None):
-        if noise.shape[-1] == self.latent_dim + 1:
+        if noise.shape[-1] == self.training_noise_dim:
             kept = noise[0, :, -1:] >= _quantile(self.label_drop)
             label = self._condition(label, ops.shape(x)[0]) * ops.cast(kept, "float32")
             noise = noise[..., :-1]

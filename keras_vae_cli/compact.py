@@ -28,12 +28,11 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
 
     made = uses.compress(run, source, out, bits_per_pixel, binarize, progress, **reading)
     _tell(run, made, made.path)
-    restored = "images" if made.count > 1 else "image"
     output.success(
         output.shorten(made.path),
         output.size(made.path),
-        f"{made.count} images" if made.count > 1 else "1 image",
-        next_command=("keras-vae", "decompress", output.shorten(run.path), str(out), restored),
+        output.count(range(made.count)),
+        next_command=("keras-vae", "decompress", output.shorten(run.path), str(out), "images"),
     )
 
 
@@ -56,7 +55,7 @@ def decompress(run, file, out, quiet):
     output.success(
         output.shorten(made.path),
         output.size(made.path),
-        f"{made.count} images" if made.count > 1 else "1 image",
+        output.count(range(made.count)),
         next_command=("keras-vae", "info", output.shorten(run)),
     )
 

@@ -12,7 +12,7 @@ def _report(run, restored):
     output.success(
         output.shorten(restored.path),
         output.size(restored.path),
-        f"{restored.count} image{'s' * (restored.count > 1)}",
+        output.count(range(restored.count)),
         next_command=("keras-vae", "info", output.shorten(run.path)),
     )
 

@@ -155,11 +155,15 @@ def decompress(vae, path, progress=False):
 
 
 def stream(vae, path, progress=False):
-    """Yield the images of a file, a block at a time, each with their names or None.
+    """Return an iterator over the images of a file, a block at a time, with their names or None.
 
     Arguments and errors are those of `decompress`. The whole file is checked before the first.
     """
-    _, blocks = check(vae, path)
+    return read_checked(vae, path, check(vae, path)[1], progress)
+
+
+def read_checked(vae, path, blocks, progress=False):
+    """Yield what `stream` does of a file of so many blocks, which `check` found whole."""
     with open(path, "rb") as file:
         reader = Reader(file, str(path))
         coder = _coder(vae, reader.about)

@@ -64,6 +64,11 @@ class SteppingModel(keras.Model):
     def metrics(self):
         return list(self._trackers)
 
+    @property
+    def training_noise_dim(self):
+        """How many standard normal numbers a step draws for each example and draw of z."""
+        return self.latent_dim
+
     def add_trackers(self, names):
         """Log more terms, under their own names."""
         self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
@@ -119,7 +124,7 @@ class SteppingModel(keras.Model):
 
     def training_noise(self, step, rows):
         """Return the standard normal draws `(rows, K, D)` of a step: of (seed, step, row) alone."""
-        shape = (rows, self.objective.num_samples, self.latent_dim)
+        shape = (rows, self.objective.num_samples, self.training_noise_dim)
         return tf.random.stateless_normal(shape, seed=self._seed_at(step), alg="philox")
 
     def test_step(self, data):

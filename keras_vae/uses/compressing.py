@@ -6,7 +6,7 @@ import time
 
 from keras_vae import compression
 from keras_vae.checks import message
-from keras_vae.compression.archive import check
+from keras_vae.compression.archive import check, read_checked
 from keras_vae.files import check_place, final_path
 from keras_vae.uses.inputs import check_other, open_examples
 from keras_vae.uses.pictures import Named, check_pictures, write_pictures
@@ -54,8 +54,9 @@ def decompress(run, path, out, progress=False):
     """
     start = time.perf_counter()
     check_other(path, out)
-    size, count = os.path.getsize(path), check(run.vae, path)[0]
+    size, (count, blocks) = os.path.getsize(path), check(run.vae, path)
     out = check_pictures(out, run.vae.event_shape)
-    write_pictures(compression.stream(run.vae, path, progress), count, out, run.vae.event_shape)
+    images = read_checked(run.vae, path, blocks, progress)
+    write_pictures(images, count, out, run.vae.event_shape)
     numbers = count * math.prod(run.vae.event_shape)
     return compression.Compressed(out, count, size, 8 * size / numbers, time.perf_counter() - start)
