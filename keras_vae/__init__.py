@@ -47,11 +47,13 @@ from keras_vae import (
 from keras_vae.conditional import ConditionalVAE
 from keras_vae.layers import Sampling
 from keras_vae.model import VAE
+from keras_vae.semi_supervised import SemiSupervisedVAE
 
 __all__ = [
     "VAE",
     "ConditionalVAE",
     "Sampling",
+    "SemiSupervisedVAE",
     "annealing",
     "anomaly",
     "bounds",

@@ -165,10 +165,10 @@ class ConditionalVAE(VAE):
     @property
     def training_noise_dim(self):
         # By the last number the label is left out.
-        return self.latent_dim + 1
+        return self.latent_dim + bool(self.label_drop)
 
     def terms(self, x, noise, training=False, gate=None, label=None):
-        if noise.shape[-1] == self.training_noise_dim:
+        if noise.shape[-1] > self.latent_dim:
             kept = noise[0, :, -1:] >= _quantile(self.label_drop)
             label = self._condition(label, ops.shape(x)[0]) * ops.cast(kept, "float32")
             noise = noise[..., :-1]
@@ -187,8 +187,7 @@ class ConditionalVAE(VAE):
 
     def _beside(self, value, label, samples=1):
         rows = ops.shape(value)[0] // samples
-        condition = self._condition(label, rows)
-        return [value, ops.tile(condition, (samples, 1)) if samples != 1 else condition]
+        return [value, ops.tile(self._condition(label, rows), (samples, 1))]
 
     def _condition(self, label, rows):
         """Return what stands for labels: the class or the vector, and whether there is one.

@@ -64,6 +64,9 @@ class VAE(TrainableModel):
     ['kl_loss', 'learning_rate', 'loss', 'reconstruction_loss']
     """
 
+    # What a subclass logs besides the objective's terms.
+    _own_terms = ()
+
     def __init__(
         self,
         encoder,
@@ -75,7 +78,11 @@ class VAE(TrainableModel):
         seed=None,
         **kwargs,
     ):
+        # What a subclass is made of besides: Keras tracks what is there before the build.
+        parts = kwargs.pop("parts", {})
         super().__init__(seed, **kwargs)
+        for name, part in parts.items():
+            setattr(self, name, part)
         self.encoder = as_network("encoder", encoder)
         self.decoder = as_network("decoder", decoder)
         self.likelihood = likelihoods.get(likelihood)
@@ -92,7 +99,7 @@ class VAE(TrainableModel):
                     'Use posterior="diagonal_gaussian", or the prior "real_nvp".',
                 )
             )
-        self.add_trackers(self.objective.extra_names)
+        self.add_trackers((*self.objective.extra_names, *self._own_terms))
         event_shape = event_shape_of(self.encoder)
         if event_shape is not None:
             self.build((None, *event_shape))

@@ -19,7 +19,7 @@ _WORD = 0xFFFFFFFF
 
 # The second key word: draws for different purposes never share numbers.
 LATENT, PRIOR, PRIOR_UNIFORM, PIXELS, ROWS, DERIVED = range(6)
-MOMENTA, ACCEPTED, PILOT_MOMENTA, PILOT_ACCEPTED = range(6, 10)
+MOMENTA, ACCEPTED, PILOT_MOMENTA, PILOT_ACCEPTED, CLASSES = range(6, 11)
 
 
 def threefry2x32(key, counter):

@@ -1,5 +1,6 @@
 """Images and tables as `tf.data.Dataset`s: bundled, by name, from folders, files and arrays."""
 
+from keras_vae.data.few_labels import few_labels
 from keras_vae.data.loaded import ImageData, LoadedData, TableData
 from keras_vae.data.loading import load
 from keras_vae.data.reading import image_paths, read_images
@@ -11,6 +12,7 @@ __all__ = [
     "ImageData",
     "LoadedData",
     "TableData",
+    "few_labels",
     "image_paths",
     "is_table",
     "load",

@@ -5,12 +5,14 @@ import keras
 from keras_vae.checks import integer
 from keras_vae.layers import Beside
 from keras_vae.networks import parts
+from keras_vae.networks.mlp import mlp_encoder
 
 
 def conditional_encoder(make, shape, latent_dim, condition_dim, **options):
     """Build an encoder of x and a condition.
 
-    The condition, and whether it is given, stand beside x as further channels.
+    The condition, and whether it is given, stand beside x: as further channels, or for dense
+    layers as further numbers.
 
     Args:
         make: encoder factory, such as `conv_encoder`.
@@ -33,9 +35,12 @@ def conditional_encoder(make, shape, latent_dim, condition_dim, **options):
     """
     shape, latent_dim = parts.check_shapes(shape, latent_dim)
     width = integer("condition_dim", condition_dim, 1) + 1
-    inner = make((*shape[:-1], shape[-1] + width), latent_dim, **options)
     x, condition = keras.Input(shape, name="x"), keras.Input((width,), name="condition")
-    return keras.Model([x, condition], inner(Beside()([x, condition])), name="encoder")
+    # Dense layers would have a weight for the same number at each pixel.
+    features = keras.layers.Flatten()(x) if make is mlp_encoder else x
+    both = Beside()([features, condition])
+    inner = make(tuple(both.shape[1:]), latent_dim, **options)
+    return keras.Model([x, condition], inner(both), name="encoder")
 
 
 def conditional_decoder(make, shape, latent_dim, condition_dim, **options):

@@ -21,6 +21,8 @@ class Terms(NamedTuple):
         z_mean: `(B, D)`.
         z_log_var: `(B, D)`.
         z_prior: `(B, D)`, draws from the prior, for an objective that wants them.
+        log_qy: `(B, C)`, log q(y|x) of a model that tells classes apart, or None.
+        label: `(B,)`, the classes of its examples, -1 for those without, or None.
     """
 
     log_px: object
@@ -31,6 +33,8 @@ class Terms(NamedTuple):
     z_mean: object
     z_log_var: object
     z_prior: object = None
+    log_qy: object = None
+    label: object = None
 
     @property
     def kl_estimate(self):

@@ -112,7 +112,7 @@ class SteppingModel(keras.Model):
         with tf.GradientTape() as tape:
             terms = self._training_terms(x, given, (first, rows, total), noise)
             report = self.objective.report()
-            loss, extra = self.objective.with_extra(terms, training=True)
+            loss, extra = self._loss_of(terms, training=True)
             per_example = weigh(loss, sample_weight, self.losses)
             # Replicas add up their gradients, and may hold different numbers of rows.
             loss = ops.sum(per_example) / ops.cast(total, "float32")
@@ -140,7 +140,7 @@ class SteppingModel(keras.Model):
         samples = ops.arange(self.objective.num_samples, dtype="int32")
         noise = random.normals(seeds, self.latent_dim, samples)
         terms = self.terms(x, noise, **given)
-        loss, extra = self.objective.with_extra(self._with_prior_draws(terms, seeds))
+        loss, extra = self._loss_of(self._with_prior_draws(terms, seeds))
         return self._update_trackers(weigh(loss, sample_weight, self.losses), terms, extra)
 
     def training_logs(self):
@@ -161,6 +161,10 @@ class SteppingModel(keras.Model):
     def _given(self, x, y):
         """Return what `terms` is given beside x, a dict of tensors; y says nothing to a VAE."""
         return {}
+
+    def _loss_of(self, terms, training=None):
+        """Return the loss `(B,)` and a dict of the further terms that are logged, `(B,)` each."""
+        return self.objective.with_extra(terms, training=training)
 
     def _training_terms(self, x, given, place, noise=None):
         """Return the terms of a step: all draws depend on (seed, step, row of the batch) alone.
@@ -198,8 +202,14 @@ class SteppingModel(keras.Model):
     def _update_trackers(self, per_example, terms, extra):
         values = (per_example, terms.reconstruction_loss, terms.kl_estimate, *extra.values())
         for tracker, value in zip(self._trackers, values, strict=True):
-            tracker.update_state(value)
+            tracker.update_state(value, self._counted(tracker.name, terms))
         return self._means()
+
+    def _counted(self, name, terms):
+        """Return the weights `(B,)` of the examples in the mean that is logged by a name, or None.
+
+        None stands for all alike.
+        """
 
     def _means(self):
         return {tracker.name: tracker.result() for tracker in self._trackers}

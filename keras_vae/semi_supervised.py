@@ -1,0 +1,219 @@
+"""A VAE that learns classes from few labels and many examples without."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import bounds, random
+from keras_vae.checks import message, number
+from keras_vae.conditional import ConditionalVAE
+from keras_vae.objectives import ELBO
+from keras_vae.registry import register
+from keras_vae.shapes import as_network
+
+
+@register
+class SemiSupervisedVAE(ConditionalVAE):
+    """Classifier q(y|x) and VAE p(x|z, y) learnt together, most of the labels being unknown.
+
+    The model M2 of Kingma et al. 2014 (https://arxiv.org/abs/1406.5298). Of an example with a label
+    y training maximises the bound on log p(x|y) (eq. 6) and log q(y|x), weighted (eq. 9); of one
+    without it, the label is summed over by q(y|x) (eq. 7). On draws of z of another VAE in place of
+    x (`kv.data.few_labels(..., through=vae)`) it is M1+M2.
+
+    Args:
+        encoder: `keras.Model` of x and a label, as of a `ConditionalVAE`.
+        decoder: `keras.Model` of z and a label.
+        classifier: `keras.Model`, x to logits `(B, C)` of the C >= 2 classes; their number is that
+            of the classes.
+        classification_weight: float >= 0, nats a nat: the weight of -log q(y|x) beside -ELBO.
+        **options: further arguments of `VAE`; the objective must be an `ELBO`.
+
+    Input shape:
+        x `(B, *event)`, or a dict of `x` and `label`. Labels are int, -1 where there is none.
+
+    Output shape:
+        `(B, *event)`: the reconstruction, by the label or by the most likely class.
+
+    Raises:
+        ValueError: if a part is unknown or the networks' shapes do not fit together.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_vae import networks
+    >>> shape, sizes = (8, 8, 1), {"latent_dim": 2, "condition_dim": 3}
+    >>> vae = SemiSupervisedVAE(
+    ...     networks.conditional_encoder(networks.mlp_encoder, shape, **sizes),
+    ...     networks.conditional_decoder(networks.mlp_decoder, shape, **sizes),
+    ...     classifier=networks.mlp_classifier(shape, 3),
+    ... )
+    >>> vae.classify(np.zeros((4, *shape), "float32")).shape
+    (4, 3)
+    """
+
+    _own_terms = ("classification_loss", "accuracy")
+
+    def __init__(self, encoder, decoder, classifier, classification_weight=10.0, **options):
+        classifier = as_network("classifier", classifier)
+        shape = classifier.output_shape
+        if not isinstance(shape, tuple) or len(shape) != 2 or (shape[1] or 0) < 2:
+            raise ValueError(
+                message(
+                    "`classifier` must give logits (B, C) of at least 2 classes",
+                    f"output shape {shape}",
+                    "Build it with keras_vae.networks.mlp_classifier, or end it with a dense layer "
+                    "without activation.",
+                )
+            )
+        parts = {"classifier": classifier}
+        super().__init__(encoder, decoder, shape[1], label_drop=0.0, parts=parts, **options)
+        if not isinstance(self.objective, ELBO):
+            raise ValueError(
+                message(
+                    "`objective` must be an ELBO, of which labels can be summed out",
+                    type(self.objective).__name__,
+                    'Use objective="elbo", or kv.objectives.ELBO(beta=...).',
+                )
+            )
+        weight = number("classification_weight", classification_weight, minimum=0)
+        self.classification_weight = weight
+
+    def classify(self, x, batch_size=500):
+        """Return q(y|x).
+
+        Args:
+            x: array `(B, *event)`.
+            batch_size: int >= 1, examples at a time.
+
+        Output shape:
+            `(B, C)`, a NumPy array of probabilities.
+        """
+        x = bounds.check_batch(self, x)
+        rows = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
+        return np.concatenate([np.exp(self._log_qy(some)) for some in rows])
+
+    def encode(self, x, training=False, label=None):
+        """Return q(z|x, label); without a label, that of the most likely class."""
+        x = ops.convert_to_tensor(x, "float32")
+        label = self._or_likely(x, label)
+        return super().encode(x, training=training, label=label)
+
+    def reconstruct(self, x, label=None):
+        return super().reconstruct(x, self._or_likely(x, label))
+
+    def call(self, inputs, training=None):
+        x, label = inputs if isinstance(inputs, tuple) else (inputs, None)
+        if isinstance(inputs, dict):
+            x, label = inputs["x"], inputs.get("label")
+        return super().call((x, self._or_likely(x, label)), training=training)
+
+    def generate(self, n=None, temperature=1.0, seed=None, label=None):
+        """Return means of p(x|z, y) for draws of z, and without a label of y, from their priors."""
+        if n is None:
+            n = len(seed) if np.ndim(seed) else 1
+        seed = random.as_row_seeds(seed, n)
+        return super().generate(n, temperature, seed, self._or_drawn(label, seed))
+
+    def simulate(self, n, seed=None, label=None):
+        seed = random.as_row_seeds(seed, n)
+        return super().simulate(n, seed, self._or_drawn(label, seed))
+
+    def terms(self, x, noise, training=False, gate=None, label=None):
+        """Return the `Terms`, by the label of each example, or summed over q(y|x) without one."""
+        classes, rows = self.num_classes, ops.shape(x)[0]
+        log_qy = self._log_qy(x, training)
+        label = ops.full((rows,), -1) if label is None else ops.reshape(label, (-1,))
+        label = ops.cast(label, "int32")
+        unknown = label[:, None] < 0
+        weights = ops.where(unknown, ops.exp(log_qy), ops.one_hot(label, classes))
+
+        each = super().terms(
+            ops.repeat(x, classes, axis=0),
+            ops.repeat(noise, classes, axis=1),
+            training,
+            gate,
+            self._condition(ops.tile(ops.arange(classes, dtype="int32"), (rows,)), None),
+        )
+
+        def by_class(value):
+            return ops.reshape(value, (*ops.shape(value)[:-1], rows, classes))
+
+        def mean(value):
+            return ops.sum(weights * by_class(value), axis=-1)
+
+        log_px, log_pz = mean(each.log_px), mean(each.log_pz)
+        # The weights of importance sampling are summed over classes exactly, by p(y) or the label.
+        prior = ops.where(unknown, -math.log(classes), ops.log(ops.one_hot(label, classes)))
+        log_weights = ops.logsumexp(by_class(each.log_weights) + prior, axis=-1)
+        # KL(q(y|x) || p(y)), where the label is unknown.
+        kl = ops.sum(ops.where(unknown, weights * (log_qy + math.log(classes)), 0.0), axis=-1)
+        first = ops.arange(rows) * classes + ops.argmax(weights, axis=-1)
+        return each._replace(
+            log_px=log_px,
+            log_pz=log_pz,
+            log_qz=log_px + log_pz - log_weights,
+            kl=mean(each.kl_estimate) + kl,
+            z=ops.take(each.z, first, axis=1),
+            z_mean=ops.take(each.z_mean, first, axis=0),
+            z_log_var=ops.take(each.z_log_var, first, axis=0),
+            log_qy=log_qy,
+            label=label,
+        )
+
+    def get_config(self):
+        classifier = keras.saving.serialize_keras_object(self.classifier)
+        return {**super().get_config(), "classifier": classifier}
+
+    def _own_options(self):
+        weight = self.classification_weight
+        return {"classifier": self.classifier, "classification_weight": weight}
+
+    def _given(self, x, y):
+        if y is None:
+            raise ValueError(
+                message(
+                    "A SemiSupervisedVAE learns from x and labels, -1 where there is none",
+                    "x alone",
+                    "Fit with kv.data.few_labels(data, num_labels), or fit(x, labels).",
+                )
+            )
+        return {"label": y}
+
+    def _loss_of(self, terms, training=None):
+        loss, extra = super()._loss_of(terms, training)
+        known = terms.label >= 0
+        own = ops.one_hot(terms.label, self.num_classes) * terms.log_qy
+        extra["classification_loss"] = -ops.sum(own, axis=-1)
+        right = known & (ops.cast(ops.argmax(terms.log_qy, axis=-1), "int32") == terms.label)
+        extra["accuracy"] = ops.cast(right, "float32")
+        return loss + self.classification_weight * extra["classification_loss"], extra
+
+    def _counted(self, name, terms):
+        if name in self._own_terms:
+            return ops.cast(terms.label >= 0, "float32")
+        return super()._counted(name, terms)
+
+    def _log_qy(self, x, training=False):
+        return ops.log_softmax(ops.cast(self.classifier(x, training=training), "float32"))
+
+    def _or_likely(self, x, label):
+        """Return labels for x: those given, and the most likely class where there is none."""
+        if ops.is_tensor(label) and len(label.shape) == 2:
+            return label
+        likely = ops.argmax(self.classifier(x, training=False), axis=-1)
+        if label is None:
+            return likely
+        if not ops.is_tensor(label):
+            label = ops.convert_to_tensor(self.labels(label, ops.shape(x)[0]))
+        label = ops.cast(ops.reshape(label, (-1,)), likely.dtype)
+        return ops.where(label < 0, likely, label)
+
+    def _or_drawn(self, label, seeds):
+        """Return labels for row seeds: those given, and drawn ones where there is none."""
+        uniforms = ops.convert_to_numpy(random.uniforms(seeds, 1, stream=random.CLASSES))[:, 0]
+        drawn = np.minimum((uniforms * self.num_classes).astype("int32"), self.num_classes - 1)
+        label = self.labels(label, len(seeds))
+        return drawn if label is None else np.where(label < 0, drawn, label)
