@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_vae import aggregate, annealing, bounds, random
 from keras_vae.checks import message
+from keras_vae.conditional import ConditionalVAE
 from keras_vae.progress import bar
 
 # A latent unit is active where its mean varies more than this over the data (Burda et al. 2016,
@@ -28,13 +29,16 @@ GREY_NOTE = (
     "the data or choose a likelihood of continuous pixels."
 )
 
+LABEL_NOTE = "The model was given the label of each example: this is about log p(x|label)."
+
 
 def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=False):
     """Estimate the bounds on log p(x) and what the latent variables carry.
 
     Args:
         vae: `VAE`.
-        dataset: batches of x, or of tuples that begin with x, such as `data.test`; or an array.
+        dataset: batches of x, or of tuples that begin with x, such as `data.test`; or an array. To
+            a `ConditionalVAE` the labels of (x, label) are given.
         num_samples: int >= 1, the draws of z per example, for all the bounds.
         seed: int; example i draws from (seed, i), so that the batch size changes nothing.
         chunk_size: int >= 1, draws that are decoded at a time.
@@ -56,16 +60,18 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         Rate and distortion: Alemi et al. 2018, https://arxiv.org/abs/1711.00464.
     """
     seed = random.check_seed(seed)
-    parts, posteriors, n, grey = [], [], 0, False
+    parts, posteriors, n, grey, given = [], [], 0, False, False
     number_of_batches = _number_of_batches(dataset)
     if number_of_batches == math.inf:
         raise ValueError(
             message("`dataset` must end", "an endless one", "Write dataset.take(100).")
         )
-    for x in bar(batches(dataset), progress, "Evaluating", "batch", number_of_batches):
+    found = _with_labels(vae, dataset)
+    for x, label in bar(found, progress, "Evaluating", "batch", number_of_batches):
         seeds = random.row_seeds(seed, len(x), first_row=n)
-        parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size))
-        posterior = vae.encode(x)
+        parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size, label))
+        posterior = vae.encode(x, label=label)
+        given = given or label is not None
         shown = (*posterior[:2], vae.posterior.embed(posterior))
         posteriors.append(np.stack([keras.ops.convert_to_numpy(value) for value in shown]))
         grey = grey or bool(vae.likelihood.is_grey(x).any())
@@ -87,9 +93,10 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         "n": n,
         "seed": seed,
     }
+    notes = [LABEL_NOTE] if given else []
     if grey or not vae.likelihood.is_discrete:
-        metrics["note"] = GREY_NOTE if grey else DENSITY_NOTE
-    return metrics
+        notes.append(GREY_NOTE if grey else DENSITY_NOTE)
+    return metrics | ({"note": " ".join(notes)} if notes else {})
 
 
 def annealed(vae, x, num_steps=100, num_chains=16, seed=0):
@@ -203,6 +210,17 @@ def _of_weights(effective_samples, num_samples):
 
 def _standard_error(values):
     return values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def _with_labels(vae, dataset):
+    """Yield pairs of x and labels, which are None for a model or a data set without."""
+    takes = isinstance(vae, ConditionalVAE) and not hasattr(dataset, "shape")
+    if not takes:
+        yield from ((x, None) for x in batches(dataset))
+        return
+    for batch in dataset:
+        x, *rest = batch if isinstance(batch, tuple) else (batch,)
+        yield next(batches([x])), np.asarray(rest[0]) if rest else None
 
 
 def batches(dataset):

@@ -66,12 +66,12 @@ def save_grid(images, path, columns=None):
     save_picture(image_grid(images, columns), path)
 
 
-def save_images(images, path):
+def save_images(images, path, columns=None):
     """Write images to a PNG grid or, where `path` ends in .npy, to an array file of float32."""
     if str(path).lower().endswith(".npy"):
         write_arrays(path, np.asarray(images, "float32"))
     else:
-        save_grid(images, path)
+        save_grid(images, path, columns)
 
 
 def save_pairs(images, reconstructions, path, columns=10):

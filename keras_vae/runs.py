@@ -11,7 +11,7 @@ import zlib
 import keras
 import numpy as np
 
-from keras_vae import data, plotting
+from keras_vae import data, plotting, random
 from keras_vae.checks import file_format, integer, message
 from keras_vae.files import (
     final_path,
@@ -53,6 +53,7 @@ FILES = {
 FORMAT = "keras_vae run"
 FORMAT_VERSION = 1
 
+_MOST_CLASSES = 20
 _RETRAIN = "Train one with `keras-vae train SOURCE --out RUN`."
 
 
@@ -250,9 +251,20 @@ def write_history(path, history):
 def write_pictures(run, vae, history, images, seed):
     """Write the curves of training into a run, and of images samples and reconstructions."""
     if len(vae.event_shape) == 3:
-        plotting.save_grid(vae.generate(64, seed=seed), run.path / SAMPLES)
+        _write_samples(vae, run.path / SAMPLES, seed)
         plotting.save_pairs(images, vae.reconstruct(images), run.path / RECONSTRUCTIONS)
     plotting.save_history(history, run.path / HISTORY_PICTURE)
+
+
+def _write_samples(vae, path, seed):
+    """Write a picture of generated images, of a model of classes a row for each from the same z."""
+    count = getattr(vae, "num_classes", None)
+    if not count:
+        plotting.save_grid(vae.generate(64, seed=seed), path)
+        return
+    count = min(count, _MOST_CLASSES)
+    seeds, labels = np.tile(random.row_seeds(seed, 10), count), np.repeat(np.arange(count), 10)
+    plotting.save_grid(vae.generate(10 * count, seed=seeds, label=labels), path, 10)
 
 
 def _example(dataset, place):

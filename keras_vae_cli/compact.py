@@ -40,8 +40,9 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
 @output.run_argument
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.argument("out", type=click.Path())
+@output.label_option
 @output.quiet_option
-def decompress(run, file, out, quiet):
+def decompress(run, file, out, label, quiet):
     """Write the images of FILE, which keras-vae compress wrote by the model of RUN, to OUT.
 
     OUT ends in .npy, for an array of 8-bit pixels, or is the name of a folder for PNG files.
@@ -49,7 +50,7 @@ def decompress(run, file, out, quiet):
     output.import_keras_vae()
     from keras_vae import runs, uses
 
-    opened = runs.load(run)
+    opened = uses.at(runs.load(run), label)
     made = uses.decompress(opened, file, out, not quiet)
     _tell(opened, made, file)
     output.success(

@@ -20,6 +20,13 @@ _NEXT = ("--out", "samples.png")
 @output.seed_option
 @output.temperature_option
 @click.option(
+    "--label",
+    "names",
+    multiple=True,
+    help="Images of this class, by a RUN that was trained with --conditional; again for more, or "
+    "all. Those of each class come from the same z.",
+)
+@click.option(
     "--out",
     required=True,
     type=click.Path(),
@@ -27,17 +34,25 @@ _NEXT = ("--out", "samples.png")
     "for any number of images. Of a table .csv, .parquet or .npz.",
 )
 @output.quiet_option
-def generate(run, count, seed, temperature, out, quiet):
+def generate(run, count, seed, temperature, names, out, quiet):
     """Generate images from RUN: draws of z from the prior, decoded.
+
+    With several --label there are COUNT images of each, in a picture a row for each label.
 
     A folder of shards that was not completed is completed by the same command.
     """
     is_folder = not pathlib.Path(out).suffix
     output.import_keras_vae()
+    import numpy as np
+
     from keras_vae import plotting, random, runs, shards, uses
 
     opened = runs.load(run)
-    vae = opened.vae
+    vae, labels = opened.vae, None
+    if names:
+        if "all" in names and "all" not in uses.classes(opened):
+            names = uses.classes(opened)
+        labels = uses.labels_of(opened, names)
     if output.is_table(opened):
         output.report_rows(
             lambda: uses.generate_rows(opened, out, count, temperature, seed, not quiet),
@@ -47,19 +62,25 @@ def generate(run, count, seed, temperature, out, quiet):
     if not is_folder:
         output.check_out(out, (".png", ".npy"))
     next_command = ("keras-vae", "export", run)
+    total = count if labels is None else count * len(labels)
+
+    def make(start, stop):
+        given = None if labels is None else labels[np.arange(start, stop) // count]
+        seeds = random.row_seeds(seed, min(count, stop))[np.arange(start, stop) % count]
+        images = vae.generate(stop - start, temperature=temperature, seed=seeds, label=given)
+        made = {"images": images, "seeds": seeds}
+        return made if labels is None else {**made, "labels": given}
+
     if is_folder:
         source = {"generate": opened.checksum, "seed": seed, "temperature": temperature}
-
-        def make(start, stop):
-            seeds = random.row_seeds(seed, stop - start, first_row=start)
-            images = vae.generate(stop - start, temperature=temperature, seed=seeds)
-            return {"images": images, "seeds": seeds}
-
-        _write_shards(out, source, count, vae, make, quiet, next_command)
+        if labels is not None:
+            source["labels"] = labels.tolist()
+        _write_shards(out, source, total, vae, make, quiet, next_command)
         return
-    _check_size(out, count, shards.row_bytes(vae.event_shape))
-    plotting.save_images(vae.generate(count, temperature=temperature, seed=seed), out)
-    output.success(out, output.size(out), f"{count} images", next_command=next_command)
+    _check_size(out, total, shards.row_bytes(vae.event_shape))
+    columns = count if labels is not None and len(labels) > 1 else None
+    plotting.save_images(make(0, total)["images"], out, columns)
+    output.success(out, output.size(out), f"{total} images", next_command=next_command)
 
 
 @click.command(short_help="Encode and decode image files.")

@@ -28,6 +28,9 @@ count_option = click.option(
     show_default=True,
     help="How many images.",
 )
+label_option = click.option(
+    "--label", help="The class of the images, for a RUN that was trained with --conditional."
+)
 temperature_option = click.option(
     "--temperature",
     type=click.FloatRange(min=0),

@@ -1,6 +1,7 @@
 """The parts of a VAE that the options of `keras-vae train` describe. Imported when it runs."""
 
 import contextlib
+import functools
 import math
 
 import keras
@@ -29,6 +30,7 @@ _BELONG_TO = {
     "scale": ("likelihood", ("gaussian", "auto")),
     "num_components": ("likelihood", ("discretized_logistic",)),
     "noise_strength": ("noise", kv.restore.KINDS),
+    "label_drop": ("conditional", (True,)),
 }
 _RISE_SHARE, _MOST_RISE = 0.05, 500
 # Of the learning rate, in the epochs that finish a training.
@@ -57,9 +59,9 @@ def check_given(names, options):
             owner, values = _BELONG_TO[name]
             raise ValueError(
                 kv.checks.message(
-                    f"`{name}` is an option of {owner} {' or '.join(values)} alone",
+                    f"`{name}` is an option of {owner} {' or '.join(map(str, values))} alone",
                     f"{owner}={options[owner]!r}",
-                    f"Leave it out, or choose --{owner} {values[0]}.",
+                    f"Leave it out, or choose --{owner} {values[0]}.".replace(" True.", "."),
                 )
             )
 
@@ -74,6 +76,7 @@ def check(options):
     chosen = kv.posteriors.get(options["posterior"])
     if options["noise"] != "none":
         kv.restore.Noise(options["noise"], options["noise_strength"])
+    kv.checks.number("label_drop", options["label_drop"], minimum=0, maximum=1)
     if options["warmup_epochs"] is not None:
         kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
     if options["finish_epochs"] and (options["beta"], options["free_bits"]) != (1.0, 0.0):
@@ -156,7 +159,7 @@ def build(data, options, steps_per_epoch):
     else:
         chosen = likelihood(options)
         make_encoder, make_decoder = (
-            getattr(kv.networks, f"{options['network']}_{side}") for side in ("encoder", "decoder")
+            _maker(data, options, side) for side in ("encoder", "decoder")
         )
         encoder = make_encoder(data.image_shape, size, context_dim=context_dim, seed=seed)
         decoder = make_decoder(
@@ -169,7 +172,12 @@ def build(data, options, steps_per_epoch):
     if options["noise"] != "none":
         noise = options["noise"], options["noise_strength"], seed + 5
         encoder = kv.restore.noisy_encoder(encoder, *noise)
-    vae = kv.VAE(
+    make = kv.VAE
+    if options["conditional"]:
+        make = functools.partial(
+            kv.ConditionalVAE, num_classes=data.num_classes, label_drop=options["label_drop"]
+        )
+    vae = make(
         encoder=encoder,
         decoder=decoder,
         likelihood=chosen,
@@ -180,6 +188,15 @@ def build(data, options, steps_per_epoch):
     )
     _compile(vae, options, options["learning_rate"], options["epochs"] * steps_per_epoch)
     return vae
+
+
+def _maker(data, options, side):
+    """Return the function that makes an encoder or a decoder of images."""
+    make = getattr(kv.networks, f"{options['network']}_{side}")
+    if not options["conditional"]:
+        return make
+    conditional = getattr(kv.networks, f"conditional_{side}")
+    return functools.partial(conditional, make, condition_dim=data.num_classes)
 
 
 def build_finish(vae, options, steps_per_epoch):

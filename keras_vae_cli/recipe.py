@@ -11,15 +11,16 @@ from keras_vae_cli.session import Session
 _MIN_EPOCHS, _MIN_IMAGES = 10, 128_000
 
 
-def load(source, load_options, progress):
+def load(source, load_options, labels, progress):
     """Return the data of a run.
 
     Args:
         source: str, as `keras_vae.data.load` takes it.
         load_options: dict, for it.
+        labels: bool, whether the labels are learnt from.
         progress: bool, whether to show progress.
     """
-    data = kv.data.load(source, **load_options, progress=progress)
+    data = kv.data.load(source, **load_options, labels=labels, progress=progress)
     if data.test is None:
         raise ValueError(
             kv.checks.message(
@@ -52,7 +53,14 @@ def _check_for_tables(options):
         ("network", ("mlp",)),
         ("prior", ("standard_normal", "gaussian_mixture", "real_nvp")),
         ("noise", ("none",)),
+        ("conditional", (False,)),
     ):
+        if options[name] is True:
+            raise ValueError(
+                kv.checks.message(
+                    f"--{name} must be left out for a table", f"--{name}", "It is for images."
+                )
+            )
         if options[name] not in legal:
             raise ValueError(
                 kv.checks.message(
@@ -73,6 +81,8 @@ def prepare(data, load_options, options, workers):
         workers: `keras_vae.workers.Workers`.
     """
     load_options = {**load_options, "source": data.location}
+    if options["conditional"]:
+        options["classes"] = data.class_names or [str(label) for label in range(data.num_classes)]
     if is_table(data):
         _check_for_tables(options)
         options["likelihood"] = parts.TABULAR

@@ -1,4 +1,4 @@
-"""The commands that restore images: denoise, inpaint, upscale."""
+"""The commands from images to images: denoise, inpaint, upscale, restyle."""
 
 import click
 
@@ -89,4 +89,18 @@ def upscale(run, source, out, progress, reading, factor, seed):
     _report(run, uses.upscale(run, source, out, factor, seed, progress, **reading))
 
 
-COMMANDS = (denoise, inpaint, upscale)
+@click.command(short_help="Give images another label.")
+@click.option("--to", "new", required=True, help="The class that they get.")
+@over_inputs(_OUT, bound=False)
+def restyle(run, source, out, progress, reading, new, label):
+    """Write the images of INPUT to OUT as they would be with another label, their style held.
+
+    RUN was trained with --conditional. The class that they have, where INPUT does not say it, is
+    given by --label. OUT and INPUT are as for `keras-vae denoise`.
+    """
+    from keras_vae import uses
+
+    _report(run, uses.restyle(run, source, out, new, label, progress, **reading))
+
+
+COMMANDS = (denoise, inpaint, upscale, restyle)

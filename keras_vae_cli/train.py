@@ -116,6 +116,17 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     "the pixels.",
 )
 @_option(
+    "--conditional",
+    is_flag=True,
+    help="Learn p(x given the label) of a source with labels, to generate what is asked for.",
+)
+@_option(
+    "--label-drop",
+    type=float,
+    default=0.1,
+    help="The share of the training images whose label is left out, so that it can be.",
+)
+@_option(
     "--objective",
     default="elbo",
     help="What training minimises: elbo, iwae, beta_tc, info_vae or dip.",

@@ -95,7 +95,10 @@ def prepare(team, training):
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     load_options["shuffle_seed"] = options["seed"]
     with team.strategy.scope():
-        data = workers.chief_first(lambda: recipe.load(source, load_options, not team.quiet))
+        labels = options["conditional"]
+        data = workers.chief_first(
+            lambda: recipe.load(source, load_options, labels, not team.quiet)
+        )
         names = ("num_train", "num_validation", "num_test", "event_shape", "checksum")
         held = {name: getattr(data, name) for name in names}
         workers.check_same(held, "examples", "Give each of them the same source.")

@@ -43,10 +43,13 @@ _OPTIONAL = ("annealed_", "simulated_", "frechet_", "classifier_")
 def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, seed, quiet):
     """Estimate ELBO and NLL over the test images of RUN; writes RUN/metrics.json."""
     output.import_keras_vae()
-    from keras_vae import evaluation, runs, sample_quality
+    from keras_vae import evaluation, runs, sample_quality, uses
 
     opened = runs.load(run)
-    dataset = opened.load_data(progress=not quiet).test
+    conditional = uses.has_labels(opened)
+    if annealed and conditional:
+        raise click.UsageError("--annealed is for models without labels. Received: one with them.")
+    dataset = opened.load_data(labels=conditional, progress=not quiet).test
     if max_images:
         dataset = dataset.unbatch().take(max_images).batch(128)
     # What can be refused comes before what takes long.

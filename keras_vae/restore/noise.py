@@ -119,14 +119,18 @@ def noisy_encoder(encoder, kind="gaussian", strength=0.5, seed=None):
     Raises:
         ValueError: see `Noise`; or the encoder does not tell its input shape.
     """
-    shape = event_shape_of(encoder)
+    # A conditional encoder takes its condition besides.
+    others = (getattr(encoder, "inputs", None) or [])[1:]
+    shape = tuple(encoder.inputs[0].shape[1:]) if others else event_shape_of(encoder)
     if shape is None:
         raise ValueError(
             message("`encoder` must tell its input shape", "one without", "Build it first.")
         )
-    inputs = keras.Input(shape, name="image")
-    outputs = encoder(Noise(kind, strength, seed)(inputs))
-    return keras.Model(inputs, outputs, name="noisy_encoder")
+    x = keras.Input(shape, name="image")
+    beside = [keras.Input(given.shape[1:], name=given.name) for given in others]
+    noisy = Noise(kind, strength, seed)(x)
+    outputs = encoder([noisy, *beside] if beside else noisy)
+    return keras.Model([x, *beside] if beside else x, outputs, name="noisy_encoder")
 
 
 def _checked(kind, strength):

@@ -6,7 +6,8 @@ Those that write a row of results for each example do so in shards that a restar
 from keras_vae.uses.compressing import compress, decompress
 from keras_vae.uses.detecting import DETECTORS, detect, detector, maps_path
 from keras_vae.uses.inputs import open_examples
-from keras_vae.uses.restoring import Restored, denoise, inpaint, upscale
+from keras_vae.uses.labels import at, classes, has_labels, labels_of
+from keras_vae.uses.restoring import Restored, denoise, inpaint, restyle, upscale
 from keras_vae.uses.verbs import embed, generate_rows, reconstruct_rows, score
 from keras_vae.uses.writing import Written
 
@@ -14,6 +15,8 @@ __all__ = [
     "DETECTORS",
     "Restored",
     "Written",
+    "at",
+    "classes",
     "compress",
     "decompress",
     "denoise",
@@ -21,10 +24,13 @@ __all__ = [
     "detector",
     "embed",
     "generate_rows",
+    "has_labels",
     "inpaint",
+    "labels_of",
     "maps_path",
     "open_examples",
     "reconstruct_rows",
+    "restyle",
     "score",
     "upscale",
 ]

@@ -26,10 +26,16 @@ class Named:
         return len(self._examples)
 
     def read(self, start, stop):
+        """Return images and their names, or None where they have none."""
+        return self.read_labelled(start, stop)[:2]
+
+    def read_labelled(self, start, stop):
+        """Return images, their names or None, and their labels or None."""
         batch = self._examples.read(start, stop)
-        if batch.ids.dtype.kind != "U":
-            return batch.x, None
-        return batch.x, [os.path.relpath(name, self._folder or ".") for name in batch.ids]
+        names = None
+        if batch.ids.dtype.kind == "U":
+            names = [os.path.relpath(name, self._folder or ".") for name in batch.ids]
+        return batch.x, names, batch.labels
 
     def sample(self, limit):
         return np.concatenate(list(self._examples.sample(limit)))

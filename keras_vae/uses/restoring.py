@@ -1,4 +1,4 @@
-"""Restore the images of a source: without noise, filled in, or larger."""
+"""From images of a source to images: without noise, filled in, larger, or of another label."""
 
 import math
 import os
@@ -15,6 +15,7 @@ from keras_vae.parts import in_parts
 from keras_vae.progress import bar
 from keras_vae.restore.inpainting import METHODS, as_mask
 from keras_vae.uses.inputs import check_other, open_examples
+from keras_vae.uses.labels import labels_of
 from keras_vae.uses.pictures import Named, check_pictures, write_pictures
 
 HALVES = ("left", "right", "top", "bottom")
@@ -44,7 +45,7 @@ def denoise(run, source, out, progress=False, **options):
         ValueError: if the images do not fit the model.
     """
 
-    def make(x, first):
+    def make(x, first, _):
         return in_parts(run.vae.reconstruct, _seen(run, x))
 
     return _write(run, source, out, make, (), progress, options)
@@ -83,7 +84,7 @@ def inpaint(
             message("`mask` must mark pixels as missing", "none", "White, or True, is missing.")
         )
 
-    def make(x, first):
+    def make(x, first, _):
         seeds = random.row_seeds(seed, len(x), first_row=first)
         filled = restore.inpaint(run.vae, _seen(run, x), mask, num_samples, method, steps, seeds)
         # A model of binary pixels sees no greys, which stay where they are known.
@@ -115,10 +116,33 @@ def upscale(run, source, out, factor=2, seed=0, progress=False, **options):
         )
     small = (height // factor, width // factor, channels)
 
-    def make(x, first):
+    def make(x, first, _):
         return restore.upscale(run.vae, x, seed=random.row_seeds(seed, len(x), first_row=first))
 
     options = {**options, "event_shape": small}
+    return _write(run, source, out, make, (), progress, options)
+
+
+def restyle(run, source, out, label, from_label=None, progress=False, **options):
+    """Write images with another label, their style held; see `ConditionalVAE.restyle`.
+
+    Args:
+        run: `runs.Run`, one that was trained with labels.
+        source, out, progress, options: see `denoise`.
+        label: str or int, the class that they get.
+        from_label: str or int, the class that they have; by default what the source says, and
+            where it has no labels none.
+    """
+    _check_model(run)
+    new = labels_of(run, [label])[0]
+    fixed = None if from_label is None else labels_of(run, [from_label])[0]
+
+    def make(x, _, labels):
+        old = np.full(len(x), -1 if fixed is None else fixed)
+        if fixed is None and labels is not None:
+            old = labels_of(run, labels.tolist())
+        return run.vae.restyle(_seen(run, x), old, new)
+
     return _write(run, source, out, make, (), progress, options)
 
 
@@ -179,8 +203,9 @@ def _write(run, source, out, make, versions, progress, options):
     def blocks():
         starts = range(0, len(examples), rows)
         for first in bar(starts, progress, "Restoring", "block"):
-            x, names = examples.read(first, min(first + rows, len(examples)))
-            yield ops.convert_to_numpy(make(x, first)), names
+            stop = min(first + rows, len(examples))
+            x, names, labels = examples.read_labelled(first, stop)
+            yield ops.convert_to_numpy(make(x, first, labels)), names
 
     write_pictures(blocks(), len(examples), out, (*versions, *shape))
     return Restored(out, len(examples))

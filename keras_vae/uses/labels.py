@@ -1,0 +1,83 @@
+"""The labels of a run's model: by their names, and a run whose model is given one."""
+
+import dataclasses
+import zlib
+
+import numpy as np
+
+from keras_vae.checks import message
+from keras_vae.conditional import ConditionalVAE
+
+
+def classes(run):
+    """Return the names of the classes that a run's model was trained with, a list of str.
+
+    Raises:
+        ValueError: if it was trained without labels.
+    """
+    if not has_labels(run):
+        raise ValueError(
+            message(
+                "A label is for a run that was trained with labels",
+                f"{run.name}, which was not",
+                "Train one with --conditional, or leave the label out.",
+            )
+        )
+    if run.vae.num_classes is None:
+        raise ValueError(
+            message("The run's labels must be classes", "vectors", "Use the model in Python.")
+        )
+    names = run.config["model"].get("classes")
+    return names or [str(label) for label in range(run.vae.num_classes)]
+
+
+def has_labels(run):
+    """Return whether a run's model was trained with labels."""
+    return isinstance(run.vae, ConditionalVAE)
+
+
+def labels_of(run, names):
+    """Return the labels `(N,)` of class names, int32; -1 of None.
+
+    Args:
+        run: `runs.Run`.
+        names: list of str, int or None: the names of classes, or their numbers.
+
+    Raises:
+        ValueError: if one was not trained.
+    """
+    known = classes(run)
+    places = {str(place): place for place in range(len(known))}
+    places |= {str(name): place for place, name in enumerate(known)}
+    wrong = sorted({str(name) for name in names if name is not None and str(name) not in places})
+    if wrong:
+        raise ValueError(
+            message(
+                f"A label must be one that was trained ({', '.join(map(str, known))})",
+                ", ".join(wrong),
+            )
+        )
+    found = [-1 if name is None else places[str(name)] for name in names]
+    return np.array(found, np.int32)
+
+
+def at(run, name=None):
+    """Return a run whose model is given a label, and that takes x alone.
+
+    Args:
+        run: `runs.Run`.
+        name: str or int, a class; None for none, of any run.
+
+    Raises:
+        ValueError: if the run was trained without labels, or without this one.
+    """
+    if name is None and not has_labels(run):
+        return run
+    label = None if name is None else int(labels_of(run, [name])[0])
+    bound = dataclasses.replace(run)
+    bound.vae = run.vae.at(label)
+    # What was made with another label is not this run's.
+    bound.checksum = run.checksum
+    if label is not None:
+        bound.checksum = zlib.crc32(f"label {label}".encode(), run.checksum)
+    return bound
