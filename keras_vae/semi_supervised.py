@@ -58,7 +58,8 @@ class SemiSupervisedVAE(ConditionalVAE):
 
     def __init__(self, encoder, decoder, classifier, classification_weight=10.0, **options):
         classifier = as_network("classifier", classifier)
-        shape = classifier.output_shape
+        # Keras does not know it of a model that is not built.
+        shape = getattr(classifier, "output_shape", None)
         if not isinstance(shape, tuple) or len(shape) != 2 or (shape[1] or 0) < 2:
             raise ValueError(
                 message(
@@ -195,6 +196,18 @@ class SemiSupervisedVAE(ConditionalVAE):
         if name in self._own_terms:
             return ops.cast(terms.label >= 0, "float32")
         return super()._counted(name, terms)
+
+    def _condition(self, label, rows):
+        # Training never leaves a label out, so that the networks know nothing of that.
+        if label is None or (not ops.is_tensor(label) and np.min(label) < 0):
+            raise ValueError(
+                message(
+                    "A label is needed to decode z by p(x|z, y)",
+                    "none",
+                    f"Give label=0 to {self.num_classes - 1}; classify(x) tells that of an x.",
+                )
+            )
+        return super()._condition(label, rows)
 
     def _log_qy(self, x, training=False):
         return ops.log_softmax(ops.cast(self.classifier(x, training=training), "float32"))

@@ -8,6 +8,9 @@ from keras_vae.data import pipeline
 from keras_vae.data.examples import PartExamples
 from keras_vae.data.pipeline import Rows
 
+# From the first number of an epoch to that of the next: more than it has batches.
+_FAR = 1 << 32
+
 
 def few_labels(data, num_labels, labelled_rows=20, seed=0, through=None):
     """Return the training batches of a data set, as if few of its labels were known.
@@ -50,30 +53,35 @@ def few_labels(data, num_labels, labelled_rows=20, seed=0, through=None):
     part = data.parts["train"]
     chosen = Rows(part.store, _chosen(part, data.num_classes, num_labels, seed))
     order_key = pipeline.key(seed, "labelled order")
-    epochs = tf.data.Dataset.range(tf.int64.max).map(lambda epoch: tf.stack([epoch, 0]))
+    numbers = data._next_place(lambda: np.array([data.epoch, 0], np.int64)).flat_map(
+        lambda place: tf.data.Dataset.range(place[0] * _FAR, tf.int64.max)
+    )
     finish = pipeline.finisher(
         chosen, binarize=data.binarize, labels=True, draw_key=pipeline.key(seed, "labelled draws")
     )
-    labelled = chosen.batches(epochs, len(chosen), order_key).map(finish)
-    # Batch by batch through all that there are, as few as they may be.
+    passes = numbers.map(lambda number: tf.stack([number, 0]))
+    labelled = chosen.batches(passes, len(chosen), order_key).map(finish)
+    # Full batches, however few labels there are.
     labelled = labelled.unbatch().batch(labelled_rows, drop_remainder=True)
+    noise_key = pipeline.key(seed, "draws of z")
 
-    def join(without, given):
+    def join(without, given, number):
         x = tf.concat([without[0], given[0]], axis=0)
         y = tf.concat([tf.fill(tf.shape(without[1]), -1), given[1]], axis=0)
-        return (x if through is None else _drawn(through, x)), y
+        return (x if through is None else _drawn(through, x, [noise_key, number])), y
 
-    batches = tf.data.Dataset.zip(data.train, labelled).map(join, num_parallel_calls=2)
+    batches = tf.data.Dataset.zip(data.train, labelled, numbers).map(join, num_parallel_calls=2)
     batches = batches.apply(tf.data.experimental.assert_cardinality(len(data.train)))
     batches = pipeline.ahead(batches)
     batches.labelled = PartExamples([chosen], has_labels=True).read(0, len(chosen))[::2]
     return batches
 
 
-def _drawn(vae, x):
-    """Return draws of q(z|x), a tensor `(B, D)`."""
+def _drawn(vae, x, seed):
+    """Return draws of q(z|x), a tensor `(B, D)`, for a pair of int64 seeds."""
     posterior = vae.encode(x)
-    noise = tf.random.normal((1, *tf.unstack(tf.shape(posterior.z_mean))))
+    shape = (1, tf.shape(x)[0], vae.latent_dim)
+    noise = tf.random.stateless_normal(shape, seed=tf.stack(seed), alg="philox")
     return vae.posterior.sample(posterior, noise)[0][0]
 
 

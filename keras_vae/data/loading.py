@@ -127,9 +127,9 @@ def load(
     if labels and opened.num_classes is None:
         raise ValueError(
             checks.message(
-                "labels=True needs a source with labels",
+                "labels=True (--conditional) needs a source with labels",
                 f"{opened.name!r}, which has none",
-                "Use labels=False, arrays (x, y), or a folder with one subfolder a class.",
+                "Leave it out, or give arrays (x, y), or a folder with one subfolder a class.",
             )
         )
     return kind(
