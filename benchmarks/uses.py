@@ -2,7 +2,7 @@
 
     python benchmarks/uses.py
     python benchmarks/uses.py leave_one_out gibberish alarms tables weights probe
-    python benchmarks/uses.py denoise inpaint compress pictures page
+    python benchmarks/uses.py denoise inpaint compress condition m2 m1_m2 pictures page
 
 MNIST is that of TensorFlow Datasets (TFDS_DATA_DIR). `leave_one_out` and `tables` also measure what
 the default score was chosen by, on held-out classes of training images and on other tables (`pip
@@ -17,6 +17,7 @@ import time
 import keras
 import numpy as np
 import uses_compressed
+import uses_conditioned
 import uses_page
 import uses_restored
 from sklearn.decomposition import PCA
@@ -49,6 +50,8 @@ _LABELS = (10, 100, 1000, None)
 _SEEDS = range(20)
 _RATES = (0.01, 0.05)
 _NOISE, _INPAINTED = 0.5, 1000
+_ASKED_FOR, _FEW, _DRAWS = 1000, 100, 5
+_FEW_EPOCHS = {"M2": 15, "M1+M2": 100}
 # Digits that are hard to find, for the choice of the weights.
 _HELD_OUT = (1, 4, 7, 9)
 
@@ -269,6 +272,54 @@ def compress():
     print(json.dumps(found["with loss"], indent=1))
 
 
+def condition():
+    """Generate digits that are asked for, and read them."""
+    learnt, test = mnist()
+    model = uses_restored.classifier(*learnt, epochs=15)
+    found = uses_conditioned.asked_for(conditional_model(), model, learnt, test, _ASKED_FOR)
+    write("condition", {"images": _ASKED_FOR, "of": found})
+    print(json.dumps(found, indent=1))
+
+
+def conditional_model():
+    """Return the model of digits and their labels, D=10."""
+    path = RESULTS / "mnist_10_conditional.keras"
+    if not path.is_file():
+        uses_conditioned.train_conditional(10, 30).save(path)
+    return keras.models.load_model(path)
+
+
+def m2():
+    """Learn to tell digits apart from 100 labels, drawn five times, beside baselines."""
+    _few_labels("M2", "m2")
+
+
+def m1_m2():
+    """Learn to tell digits apart from 100 labels and the z of a model that had none."""
+    _few_labels("M1+M2", "m1_m2")
+
+
+def _few_labels(name, key):
+    data, test, features = uses_conditioned.few_label_data(), mnist()[1], binary_model()
+    rows = []
+    for seed in range(_DRAWS):
+        start, epochs = time.perf_counter(), _FEW_EPOCHS[name]
+        vae, few = uses_conditioned.semi_supervised(name, data, features, _FEW, seed, epochs)
+        seconds = time.perf_counter() - start
+        found = {name: uses_conditioned.test_error(vae, *test, None if name == "M2" else features)}
+        if name == "M2":
+            found |= uses_conditioned.baseline_errors(few, test, features)
+        rows.append({"seed": seed, "labels": _FEW, "seconds": seconds, "error": found})
+        write(key, rows)
+        print(json.dumps(rows[-1]), flush=True)
+
+
+def binary_model():
+    """Return the model of binary pixels that compresses and that M1+M2 begins with, D=40."""
+    options = {"likelihood": kv.likelihoods.Bernoulli(), "epochs": 50}
+    return kept_model("mnist_40_binary", 40, make=train_residual, **options)[0]
+
+
 def full_grey():
     """Return the model of all digits with grey pixels, D=32."""
     return kept_model("mnist_32_grey", 32, likelihood=kv.likelihoods.Gaussian("optimal"))[0]
@@ -302,7 +353,7 @@ def page():
 
 
 PARTS = (leave_one_out, gibberish, alarms, tables, weights, probe, denoise, inpaint, compress)
-PARTS += (pictures, page)
+PARTS += (condition, m2, m1_m2, pictures, page)
 
 
 def main():

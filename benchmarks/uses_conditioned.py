@@ -1,53 +1,65 @@
-"""What labels are good for: images that are asked for, and classes learnt from few of them."""
+"""What labels are good for: images that are asked for, and classes learnt from few labels."""
 
 import keras
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from uses_parts import ROWS, mnist, part_of
+from uses_parts import ROWS, binary
 
 import keras_vae as kv
 
 CLASSES = 10
 _COMPONENTS = 32
-# Of the trainings with few labels: their batches, and the weight of the KL at first and until when.
-_BATCH, _LABELLED, _WIDTH, _RATE = 200, 50, 500, 1e-3
-_KL_FIRST, _KL_SHARE = 3.0, 0.7
+_BATCH, _UNITS = 128, (500, 500)
+# Of the trainings with few labels: rows of a batch, those with a label, and what the weight of the
+# KL falls from, in which share of the training. Chosen by the validation part and the first draw of
+# labels.
+_FEW_BATCH, _LABELLED, _WIDTH = 200, 50, 500
+_FIRST_WEIGHTS, _SHARE = {"M2": 3.0, "M1+M2": 1.0}, 0.7
+_RATES, _SIZES = {"M2": 1e-3, "M1+M2": 3e-3}, {"M2": 50, "M1+M2": 32}
 
 
 def train_conditional(latent_dim, epochs):
     """Return a ConditionalVAE of binarised digits."""
-    data = kv.data.load(
-        "mnist", batch_size=_BATCH, labels=True, binarize="dynamic", validation_fraction=0.1
-    )
+    data = kv.data.load("mnist", batch_size=_BATCH, labels=True, binarize="dynamic")
     likelihood = kv.likelihoods.Bernoulli()
-    sizes = {"latent_dim": latent_dim, "condition_dim": CLASSES}
-    sizes |= {"units": (_WIDTH, _WIDTH), "gated": True}
     vae = kv.ConditionalVAE(
-        kv.networks.conditional_encoder(kv.networks.mlp_encoder, data.image_shape, seed=0, **sizes),
-        kv.networks.conditional_decoder(
-            kv.networks.mlp_decoder,
-            data.image_shape,
-            output_bias=likelihood.bias(data.mean),
-            seed=1,
-            **sizes,
-        ),
+        *_networks(data.image_shape, latent_dim, _UNITS, likelihood, data.mean, gated=True),
         num_classes=CLASSES,
         likelihood=likelihood,
         seed=2,
     )
-    steps = epochs * len(data.train)
-    vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_RATE, steps)))
+    _compile(vae, 1e-3, epochs * len(data.train))
     vae.fit(data.train, epochs=epochs, verbose=0)
     return vae
+
+
+def _networks(shape, latent_dim, units, likelihood, mean=None, **options):
+    networks = kv.networks
+    options |= {"latent_dim": latent_dim, "condition_dim": CLASSES, "units": units}
+    return (
+        networks.conditional_encoder(networks.mlp_encoder, shape, seed=0, **options),
+        networks.conditional_decoder(
+            networks.mlp_decoder,
+            shape,
+            params_per_channel=likelihood.params_per_channel,
+            output_bias=None if mean is None else likelihood.bias(mean),
+            seed=1,
+            **options,
+        ),
+    )
+
+
+def _compile(vae, rate, steps):
+    vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)))
 
 
 def asked_for(vae, model, learnt, test, count=1000, seed=0):
     """Return how often a classifier reads the label that images were made for, and their spread.
 
     The spread is the variance of the pixels within a label, as a part of that of test images: the
-    mean image of each label is read well, and has none.
+    mean image of a label has none, however well it is read.
 
     Args:
         vae: `ConditionalVAE`.
@@ -57,65 +69,110 @@ def asked_for(vae, model, learnt, test, count=1000, seed=0):
         seed: int.
     """
     labels = np.arange(count) % CLASSES
+    means = np.stack([learnt[0][learnt[1] == label].mean(axis=0) for label in range(CLASSES)])
     made = {
-        "test images": test,
-        "keras_vae": (np.asarray(vae.generate(count, 1.0, seed, labels)), labels),
+        "keras_vae": np.asarray(vae.generate(count, seed=seed, label=labels)),
+        "mean image of the label": means[labels],
+        f"normal distribution of {_COMPONENTS} components": _drawn(learnt, labels, seed),
     }
-    made["mean of the label"] = (
-        np.stack([learnt[0][learnt[1] == y].mean(axis=0) for y in labels]),
-        labels,
-    )
-    made[f"normal distribution of {_COMPONENTS} components"] = (
-        _gaussians(learnt, labels, seed),
-        labels,
-    )
+    sets = {"test images": test, **{name: (x, labels) for name, x in made.items()}}
     usual = _spread(*test)
     return {
-        name: {"read": _share_read(model, x, y), "spread": _spread(x, y) / usual}
-        for name, (x, y) in made.items()
+        name: {"read": _read(model, x, y), "spread": _spread(x, y) / usual}
+        for name, (x, y) in sets.items()
     }
 
 
-def _gaussians(learnt, labels, seed):
+def _drawn(learnt, labels, seed):
     """Return draws of a normal distribution of principal components for each label."""
     x, y = learnt[0].reshape(len(learnt[0]), -1), learnt[1]
     pca, rng = PCA(_COMPONENTS, random_state=0).fit(x), np.random.default_rng(seed)
     z = pca.transform(x)
-    drawn = np.stack(
-        [
-            rng.multivariate_normal(z[y == label].mean(axis=0), np.cov(z[y == label].T))
-            for label in labels
-        ]
-    )
-    return np.clip(pca.inverse_transform(drawn), 0.0, 1.0).reshape(-1, *learnt[0].shape[1:])
+    drawn = np.empty((len(labels), _COMPONENTS))
+    for label in range(CLASSES):
+        own, wanted = z[y == label], labels == label
+        drawn[wanted] = rng.multivariate_normal(own.mean(axis=0), np.cov(own.T), wanted.sum())
+    images = np.clip(pca.inverse_transform(drawn), 0.0, 1.0)
+    return images.astype("float32").reshape(-1, *learnt[0].shape[1:])
 
 
 def _spread(x, y):
     return float(np.mean([x[y == label].var(axis=0).mean() for label in range(CLASSES)]))
 
 
-def _share_read(model, x, y):
+def _read(model, x, y):
     return float(np.mean(model.predict(x, batch_size=ROWS, verbose=0).argmax(axis=1) == y))
 
 
-def by_few_labels(data, seed, num_labels, features, epochs):
-    """Return the test errors of M2, M1+M2 and what else learns from so many labels.
+def few_label_data():
+    """Return the data of trainings with few labels: a sixth of the training images validates."""
+    return kv.data.load(
+        "mnist", batch_size=_FEW_BATCH, labels=True, binarize="dynamic", validation_fraction=1 / 6
+    )
+
+
+def semi_supervised(name, data, features, num_labels, seed, epochs):
+    """Return a model M2 of pixels, or one of the z of another, trained with few labels.
 
     Args:
-        data: `ImageData` with labels.
-        seed: int, by which the labels are chosen.
-        num_labels: int.
+        name: "M2" or "M1+M2".
+        data: of `few_label_data`.
         features: `VAE` of all images without labels, the M1.
-        epochs: pair of ints, of M2 and of M1+M2.
+        num_labels: int.
+        seed: int, by which the labels are chosen.
+        epochs: int.
+
+    Returns:
+        `SemiSupervisedVAE`, and the images and labels that it was told.
     """
-    through = {"M2": None, "M1+M2": features}
-    test, labels = _test_images(data)
-    errors = {}
-    for (name, model), count in zip(through.items(), epochs, strict=True):
-        batches = kv.data.few_labels(data, num_labels, _LABELLED, seed=seed, through=model)
-        vae = semi_supervised(data, model, count * len(batches))
-        vae.fit(batches, epochs=count, verbose=0)
-        seen = test if model is None else kv.latent.embed(model, test).z
-        errors[name] = _error(vae.classify(seen).argmax(axis=1), labels)
-    x, y = batches.labelled
-    return errors | _baselines(x, y, test, labels, features)
+    features = None if name == "M2" else features
+    batches = kv.data.few_labels(data, num_labels, _LABELLED, seed=seed, through=features)
+    if features is None:
+        shape, likelihood = data.image_shape, kv.likelihoods.Bernoulli()
+        classifier = kv.networks.conv_classifier(shape, CLASSES, seed=3)
+    else:
+        shape, likelihood = (features.latent_dim,), kv.likelihoods.Gaussian("per_element")
+        classifier = kv.networks.mlp_classifier(shape, CLASSES, (_WIDTH,), dropout=0.5, seed=3)
+    mean = data.mean if features is None else None
+    beta = kv.schedules.LinearWarmup(share=_SHARE, initial=_FIRST_WEIGHTS[name])
+    vae = kv.SemiSupervisedVAE(
+        *_networks(shape, _SIZES[name], (_WIDTH,), likelihood, mean),
+        classifier,
+        likelihood=likelihood,
+        objective=kv.objectives.ELBO(beta=beta),
+        seed=2,
+    )
+    _compile(vae, _RATES[name], epochs * len(batches))
+    vae.fit(batches, epochs=epochs, verbose=0)
+    return vae, batches.labelled
+
+
+def test_error(vae, images, labels, features=None):
+    """Return the share of images whose label a model does not tell, of z where there are those."""
+    x = binary(images)
+    if features is not None:
+        x = kv.latent.embed(features, x).z
+    return float(np.mean(vae.classify(x).argmax(axis=1) != labels))
+
+
+def baseline_errors(few, test, features, epochs=100):
+    """Return the test errors of what learns from the labelled images alone, and from their z.
+
+    Args:
+        few, test: pairs of images and labels.
+        features: `VAE`.
+        epochs: int, of the network that the model M2 has as classifier.
+    """
+    (x, y), (test_x, test_y) = ((binary(images), labels) for images, labels in (few, test))
+    network = kv.networks.conv_classifier(x.shape[1:], CLASSES, seed=3)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.Adam(1e-3), loss)
+    network.fit(x, y, batch_size=_LABELLED, epochs=epochs, verbose=0)
+    flat, test_flat = (images.reshape(len(images), -1) for images in (x, test_x))
+    z, test_z = (kv.latent.embed(features, images).z for images in (x, test_x))
+    linear = LogisticRegression(max_iter=2000)
+    return {
+        "the same network, labelled images alone": 1.0 - _read(network, test_x, test_y),
+        "k-NN of pixels": 1.0 - KNeighborsClassifier(1).fit(flat, y).score(test_flat, test_y),
+        "linear, of the z of M1": 1.0 - linear.fit(z, y).score(test_z, test_y),
+    }

@@ -59,6 +59,12 @@ def uniforms(draw_key, epoch, start, shape):
     return tf.reshape(draws[:, :pixels], shape)
 
 
+def normals(draw_key, epoch, start, shape):
+    """Return standard normal draws for a batch of an epoch; arguments as of `uniforms`."""
+    seed = tf.stack([tf.constant(draw_key, tf.int64) + epoch, start])
+    return tf.random.stateless_normal(shape, seed=seed, alg="philox")
+
+
 class Rows:
     """Some rows of a store: one part of a source with random access.
 
