@@ -104,18 +104,18 @@ def examples_of(data, vae, count=_EXAMPLES + _HELD_OUT):
     """
     if data is None:
         return None, None
-    data = getattr(data, "train", data)
+    data, has_labels = getattr(data, "train", data), endpoints.labels_of(vae) is not None
     try:
         batches = [(data[:count], None)] if getattr(data, "shape", ()) else _firsts(data, count)
         arrays, labels = [], []
         for x, y in batches:
             arrays.append(np.asarray(x, np.float32))
-            labels += [] if y is None else [np.asarray(y)]
+            labels += [np.atleast_1d(y)] if has_labels and y is not None else []
     except (TypeError, ValueError) as error:
         expected = "`data` must be an array of images, batches of them, or what load gives"
         raise ValueError(message(expected, f"{type(data).__name__} ({error})")) from error
     images = _check_images(arrays if all(array.ndim for array in arrays) else [], vae, count)
-    if endpoints.labels_of(vae) is None or len(labels) < len(arrays):
+    if not has_labels or len(labels) < len(arrays):
         return images, None
     return images, vae.labels(np.concatenate(labels)[:count], len(images))
 

@@ -1,6 +1,7 @@
 """Exported files of models with labels: the label as an input, in every format and runtime."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -410,6 +411,28 @@ def test_the_command_line_takes_labels(command_line, folder, graded, tmp_path, v
         outcome = command_line(*words, "--label", text)
         assert outcome.status == 2 and said in outcome.err
     assert "label" in command_line("export", "formats").out
+
+
+def test_a_run_of_a_model_with_labels_is_exported_with_the_command_that_runs_it(
+    command_line, trained_run, graded, vae, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    vae.save(run / "model.keras")
+    outcome = command_line("export", run, "--formats", "onnx", "--endpoints", "decode,generate")
+    assert outcome.status == 0, outcome.err
+    (command,) = (line for line in outcome.out.splitlines() if "Run it:" in line)
+    assert "--seed 7 --label 0 --out" in command
+    graded[0].save(run / "model.keras")
+    outcome = command_line("export", run, "--formats", "onnx", "--endpoints", "generate")
+    assert "--label 0.5,0.5 --out" in outcome.out
+
+
+def test_labels_that_are_no_numbers_do_not_matter_to_a_model_without(trained_vae, images):
+    ragged = [["a"], ["b", "c"]]
+    found, labels = calibration.examples_of([(images, ragged)], trained_vae)
+    np.testing.assert_array_equal(found, images)
+    assert labels is None
 
 
 def test_files_with_labels_are_measured(folder, vae, semi_file, tmp_path, digits):
