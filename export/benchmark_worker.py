@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from export import runtimes
-from export.formats import ENDPOINTS
+from export.formats import ENDPOINTS, LABEL
 
 _BATCH = 64
 
@@ -32,12 +32,15 @@ class _Keras:
         self._vae = keras.models.load_model(path)
         names = ("decode", "encode", "reconstruct", "generate", "score")
         self._functions = endpoints.functions(self._vae, plan.Plan((), names))
+        # Of z alone: a label takes no time of its own.
+        _, self._decoder = self._vae.networks()
+        self.labels = endpoints.labels_of(self._vae)
         self.endpoints = names
         self.latent_dim = self._vae.latent_dim
 
     def run(self, endpoint, **inputs):
         if endpoint == "decode":
-            params = self._vae.decoder.predict(inputs["z"], verbose=0)
+            params = self._decoder.predict(inputs["z"], verbose=0)
             return {"image": np.asarray(self._vae.likelihood.mean(params))}
         outputs = self._functions[endpoint](**inputs)
         return {name: np.asarray(value) for name, value in outputs.items()}
@@ -48,27 +51,35 @@ class _Worker:
 
     def __init__(self, path, latent_dim):
         self._runtime = _Keras(path) if path.endswith(".keras") else runtimes.load(path)
-        self._z = np.random.default_rng(0).standard_normal((512, latent_dim)).astype(np.float32)
+        z = np.random.default_rng(0).standard_normal((512, latent_dim)).astype(np.float32)
+        self._inputs = {"z": z}
+        if self._runtime.labels is not None:
+            self._inputs[LABEL] = self._runtime.labels.examples(len(z), "decode")
 
     def first(self):
         """Run the first image; return the endpoints."""
         if "decode" in self._runtime.endpoints:
-            self._runtime.run("decode", z=self._z[:1])
+            self._runtime.run("decode", **self._rows(1))
         return list(self._runtime.endpoints)
 
     def time(self, batch_size, seconds):
         """Return the seconds of as many calls of `decode` as fit into `seconds`, at least 3."""
-        z, times = self._z[:batch_size], []
+        inputs, times = self._rows(batch_size), []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(times) < 3:
             start = time.perf_counter()
-            self._runtime.run("decode", z=z)
+            self._runtime.run("decode", **inputs)
             times.append(time.perf_counter() - start)
         return times
 
     def quality(self, images):
-        """Return the ELBO and the PSNR of the reconstructions of the images in a `.npy` file."""
-        images, found = np.load(images), {}
+        """Return the ELBO and the PSNR of the reconstructions of the images in a `.npy` file.
+
+        They are those without labels: of a file that needs them there are none.
+        """
+        images, found, labels = np.load(images), {}, self._runtime.labels
+        if labels is not None and not labels.may_be_left_out("reconstruct"):
+            return found
         if "score" in self._runtime.endpoints:
             found["elbo"] = -float(np.mean(self._all("score", images, "negative_elbo")))
         if "reconstruct" in self._runtime.endpoints:
@@ -88,6 +99,9 @@ class _Worker:
             return 1024 * int(line.split()[1])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
+
+    def _rows(self, count):
+        return {name: value[:count] for name, value in self._inputs.items()}
 
     def _all(self, endpoint, images, output):
         (name,) = ENDPOINTS[endpoint].inputs

@@ -23,7 +23,7 @@ _PACKAGES = (
     "onnx",
     "onnxruntime",
 )
-_PARTS = ("encoder", "decoder", "likelihood", "prior", "posterior")
+_PARTS = ("encoder", "decoder", "classifier", "likelihood", "prior", "posterior")
 
 
 def describe(vae, plan, about=None):
@@ -49,13 +49,17 @@ def describe(vae, plan, about=None):
     texts = (about.get("name"), about.get("data_set"), *(about.get("labels") or ()))
     if not all(isinstance(text, str | None) for text in texts):
         raise ValueError(f"`about` must hold texts. Received: about={about!r}.")
-    columns = vae.likelihood.columns
+    columns, labels = vae.likelihood.columns, endpoints.labels_of(vae)
+    _check_names(about.get("labels"), labels)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": about.get("name"),
         "latent_dim": vae.latent_dim,
         "image_shape": list(vae.event_shape),
+        "num_classes": labels and labels.num_classes,
+        "condition_dim": labels and labels.condition_dim,
+        "label_needed_by": labels and list(labels.needed_by),
         "image_range": None if columns else [0, 1],
         "columns": columns and config(columns),
         "output_range": _output_range(vae, plan),
@@ -73,6 +77,16 @@ def describe(vae, plan, about=None):
         "weights_sha256": weights_sha256(vae),
         "versions": _versions(),
     }
+
+
+def _check_names(names, labels):
+    """Refuse names of classes that are more or fewer than the classes of labels."""
+    wanted = labels and labels.num_classes
+    if names and wanted and len(names) != wanted:
+        raise ValueError(
+            f"`about` must name {wanted} labels, those of the classes 0 to {wanted - 1}. "
+            f"Received: {len(names)} names."
+        )
 
 
 def _output_range(vae, plan):
@@ -96,7 +110,8 @@ def weights_sha256(vae):
     """Return the SHA-256 of all that the endpoints compute with, in a fixed order."""
     total = hashlib.sha256()
     for part in _PARTS:
-        for weight in getattr(vae, part).weights:
+        # Most have no classifier.
+        for weight in getattr(getattr(vae, part, None), "weights", ()):
             value = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
             total.update(f"{part} {value.dtype} {value.shape}\n".encode())
             total.update(value.tobytes())

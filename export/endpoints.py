@@ -4,8 +4,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from export.formats import ENDPOINTS
+from export.formats import ENDPOINTS, LABEL
+from export.labels import Labels
 from keras_vae import random
+from keras_vae.conditional import ConditionalVAE
+from keras_vae.semi_supervised import SemiSupervisedVAE
 
 # The draws behind a score are those of the first row of this seed, for every row.
 SCORE_SEED = 0
@@ -15,7 +18,7 @@ def functions(vae, plan):
     """Return the endpoints of a VAE as functions of tensors that give a dict of tensors.
 
     The image is the mean of p(x|z), never its parameters. Each row of a batch depends on its own
-    inputs alone.
+    inputs alone. A `label` is for a VAE that takes labels, and may be left out of eager calls.
 
     Args:
         vae: `keras_vae.VAE`, built.
@@ -30,28 +33,28 @@ def functions(vae, plan):
     def pixels(image):
         return _as_uint8(image) if plan.uint8 else image
 
-    def decode(z):
-        return {"image": pixels(vae.decode(z))}
+    def decode(z, label=None):
+        return {"image": pixels(vae.decode(z, label))}
 
-    def encode(image):
-        posterior = vae.encode(image)
+    def encode(image, label=None):
+        posterior = vae.encode(image, label=label)
         return {"z_mean": posterior.z_mean, "z_log_var": posterior.z_log_var}
 
-    def reconstruct(image):
-        return {"image": pixels(vae.reconstruct(image))}
+    def reconstruct(image, label=None):
+        return {"image": pixels(vae.reconstruct(image, label))}
 
-    def generate(seed, temperature):
+    def generate(seed, temperature, label=None):
         z = vae.prior.sample_rows(seed, temperature)
-        return {"image": pixels(vae.decode(z)), "z": z}
+        return {"image": pixels(vae.decode(z, vae.drawn_labels(label, seed))), "z": z}
 
-    def score(image):
-        terms = vae.terms(image, noise)
+    def score(image, label=None):
+        terms = vae.terms(image, noise, label=label)
         parts = {"reconstruction_loss": terms.reconstruction_loss, "kl_loss": terms.kl_estimate}
         outputs = {"negative_elbo": parts["reconstruction_loss"] + parts["kl_loss"], **parts}
         return outputs if plan.detector is None else {**outputs, **_decision(plan, outputs)}
 
-    def decode_png(z):
-        image = _as_uint8(vae.decode(z))
+    def decode_png(z, label=None):
+        image = _as_uint8(vae.decode(z, label))
         return {"image_bytes": tf.map_fn(tf.io.encode_png, image, fn_output_signature=tf.string)}
 
     found = {
@@ -67,12 +70,28 @@ def input_types(vae):
     Args:
         vae: `keras_vae.VAE`, built.
     """
+    labels = labels_of(vae)
     return {
         "z": ((vae.latent_dim,), "float32"),
         "image": (tuple(vae.event_shape), "float32"),
         "seed": ((), "int32"),
         "temperature": ((), "float32"),
+        **({LABEL: (labels.row_shape, labels.dtype)} if labels else {}),
     }
+
+
+def labels_of(vae):
+    """Return the `Labels` that a VAE takes, or None if it takes none."""
+    if not isinstance(vae, ConditionalVAE):
+        return None
+    if not vae.num_classes:
+        # No vector stands for none.
+        return Labels(None, vae.condition_dim, tuple(ENDPOINTS))
+    # Its decoder has never seen an example without a class: one is drawn, or read off the image,
+    # where there is what to do it with.
+    is_drawn = isinstance(vae, SemiSupervisedVAE)
+    needed_by = [name for name, row in ENDPOINTS.items() if row.inputs == ("z",) and is_drawn]
+    return Labels(vae.num_classes, None, tuple(needed_by))
 
 
 def signature(vae, endpoint, batch_size):
@@ -80,7 +99,7 @@ def signature(vae, endpoint, batch_size):
     types = input_types(vae)
     return [
         tf.TensorSpec((batch_size, *types[key][0]), types[key][1], name=key)
-        for key in ENDPOINTS[endpoint].inputs
+        for key in ENDPOINTS[endpoint].takes(LABEL in types)
     ]
 
 

@@ -67,6 +67,11 @@ def export(
 ):
     """Write a VAE for other runtimes, each file compared with the Keras model.
 
+    Every endpoint of a `ConditionalVAE` has one more input, `label`: int32 `(B,)` of classes, of
+    which -1 stands for none, or float32 `(B, C)` of vectors, of which there must be one. Of a
+    `SemiSupervisedVAE` -1 stands for the most likely class where there is an image, and for a draw
+    in `generate`; `decode` needs a class.
+
     A SavedModel is a new version beside the earlier ones, `saved_model/1`, `saved_model/2` and so
     on, as TensorFlow Serving reads them; other files replace the earlier ones. A file gets its
     name only when it is whole and has been compared. One that differs too much is kept in
@@ -81,8 +86,10 @@ def export(
         endpoints: tuple of str: "decode", "encode", "reconstruct", "generate", "score",
             "decode_png". What a file cannot carry is left out of it.
         data: training images that give integer files their ranges: an array `(N, *event)`,
-            batches, or what `keras_vae.data.load` gives.
-        about: dict with `name`, `data_set` and `labels` (a list of str), for the metadata.
+            batches, or what `keras_vae.data.load` gives. Where labels are vectors, integer files
+            want batches of images and labels.
+        about: dict with `name`, `data_set` and `labels` (a list of str, the names of the classes),
+            for the metadata.
         card: str, Markdown that the export's README begins with, such as a run's model card.
         check: bool, whether files are compared with the Keras model.
         uint8: bool, whether images come out as integers from 0 to 255.
@@ -118,9 +125,9 @@ def export(
     if detector is not None:
         choices = dataclasses.replace(choices, detector=thresholds.check(detector, vae, choices))
     directory = publish.check_directory(directory, choices.targets)
-    images = calibration.images_of(data, vae)
+    examples = calibration.examples_of(data, vae)
     with publish.staging(directory) as folder:
-        work = Work(vae, choices, images, about, check)
+        work = Work(vae, choices, examples, about, check)
         records = [work.stage(target, folder, directory) for target in choices.targets]
         results = _publish(records, work, card, folder, directory)
     failed = [_failure(one) for one in results if one.failures]

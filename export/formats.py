@@ -10,16 +10,25 @@ from export.errors import close_names, message
 Z_TOLERANCE = 1e-5
 
 
+# The input that every endpoint has besides, in files of a model with labels.
+LABEL = "label"
 # The output that says whether an image is an anomaly; it follows from two others.
 DECISION = "is_anomaly"
 
 
 class Endpoint(NamedTuple):
-    """The names of an endpoint's inputs and outputs, and of outputs that only some files have."""
+    """The names of an endpoint's inputs and outputs, and of outputs that only some files have.
+
+    In files of a model with labels it has one more input: `takes` tells all of them.
+    """
 
     inputs: tuple
     outputs: tuple
     extra: tuple = ()
+
+    def takes(self, has_labels):
+        """Return the inputs in a file, of a model with labels or without, in their order."""
+        return (*self.inputs, LABEL) if has_labels else self.inputs
 
     def given(self, names):
         """Return the outputs of a file that gives these names, in their order."""

@@ -7,6 +7,12 @@ from export import formats
 from export.errors import message
 
 _NO_IMAGES = "its ranges are calibrated on training images, and none were given"
+_NO_LABELS = "the range of its label is calibrated on training labels, and none were given"
+# What to do about it.
+_FIXES = {
+    _NO_IMAGES: "Give training images as `data`, or add 'decode' to the endpoints.",
+    _NO_LABELS: "Give batches of training images and labels as `data`.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +38,14 @@ class Plan:
     allow_flex: bool = False
     detector: object = None
 
-    def carried(self, target, event_shape, has_images):
+    def carried(self, target, event_shape, has_images, lacks_labels=False):
         """Return what one file can carry.
 
         Args:
             target: `formats.Target`.
             event_shape: tuple of int.
             has_images: bool, whether there are images to calibrate with.
+            lacks_labels: bool, whether there would have to be labels to calibrate with.
 
         Returns:
             tuple of the endpoints that go in, and a dict from each other one to the reason.
@@ -57,6 +64,8 @@ class Plan:
                 left_out[name] = "its scores are not those that the threshold was calibrated for"
             elif name == "decode_png" and (len(event_shape) != 3 or event_shape[-1] not in (1, 3)):
                 left_out[name] = f"{event_shape} is no image of one or three channels"
+            elif precision.is_calibrated and lacks_labels:
+                left_out[name] = _NO_LABELS
             elif precision.is_calibrated and reads_images(name) and not has_images:
                 left_out[name] = _NO_IMAGES
         kept = tuple(name for name in self.endpoints if name not in left_out)
@@ -66,9 +75,10 @@ class Plan:
                 message(
                     f"A {target.format.name} file in {target.precision} must carry an endpoint",
                     f"none that it can ({reasons})",
-                    "Give training images as `data`, or add 'decode' to the endpoints."
-                    if any(reason == _NO_IMAGES for reason in left_out.values())
-                    else "Add 'decode' to the endpoints.",
+                    next(
+                        (_FIXES[why] for why in left_out.values() if why in _FIXES),
+                        "Add 'decode' to the endpoints.",
+                    ),
                 )
             )
         return kept, left_out

@@ -1,7 +1,8 @@
 """The `README.md` of an export folder: the run's model card, and what the export adds."""
 
 from export import trees
-from export.formats import ENDPOINTS, PRECISIONS, onnx_output
+from export.formats import ENDPOINTS, LABEL, PRECISIONS, onnx_output
+from export.labels import NONE, Labels
 
 _RUNS = {
     "tflite": """\
@@ -53,7 +54,7 @@ def text(files, model, card):
         "This runs every file on the golden vectors beside it and compares, with no more than "
         "the runtime of each format.",
         "## Run it",
-        _usage(files),
+        _usage(files, Labels.of(model)),
         "## Versions",
         "\n".join(f"- {name} {version}" for name, version in model["versions"].items()),
         f"SHA-256 of the weights: `{model['weights_sha256']}`",
@@ -69,14 +70,15 @@ def _facts(model):
         comes_out = (
             f"{'integers' if limits[1] == 255 else 'floats'} from {limits[0]} to {limits[1]}"
         )
+    more = _label(model) + _decision(model)
     if model.get("columns"):
-        return _facts_of_rows(model) + _decision(model)
+        return _facts_of_rows(model) + more
     return (
         f"z has {model['latent_dim']} numbers, an image {image}. Images go in as floats from 0 to "
         f"1 and come out as {comes_out}: the mean of p(x|z) under a {model['likelihood']['class']} "
         f"likelihood. Prior: {model['prior']['class']}. One seed gives one z in every file and in "
         "Keras."
-    ) + _decision(model)
+    ) + more
 
 
 def _facts_of_rows(model):
@@ -90,6 +92,30 @@ def _facts_of_rows(model):
         "floats as they are in the table, categories by their number, or by the next number after "
         "the last where one was never seen, and NaN for what is missing.\n\n" + "\n".join(rows)
     )
+
+
+def _label(model):
+    """Say what the further input of a model with labels is."""
+    labels = Labels.of(model)
+    if labels is None:
+        return ""
+    text = (
+        f"\n\nEvery endpoint has one more input, `{LABEL}`, {labels.dtype} of shape "
+        f"({', '.join(map(str, ('B', *labels.row_shape)))}): {labels.words}"
+    )
+    if not labels.num_classes:
+        return f"{text}. There must be one: no vector stands for none."
+    text += f", or {NONE} for none."
+    if model.get("labels"):
+        text += f" They are {', '.join(f'{i}: {name}' for i, name in enumerate(model['labels']))}."
+    if labels.needed_by:
+        needed = " and ".join(f"`{name}`" for name in labels.needed_by)
+        text += (
+            f" In `encode` and `reconstruct` {NONE} stands for the most likely class, in `score` "
+            f"for any of them, in `generate` for one that the seed draws; {needed} need a class, "
+            f"and give what means nothing for {NONE}."
+        )
+    return text
 
 
 def _decision(model):
@@ -175,7 +201,7 @@ def _case(found):
     return words + (f" The GPU delegate does not take {objections}." if objections else "")
 
 
-def _usage(files):
+def _usage(files, labels):
     parts = []
     for form in dict.fromkeys(entry["format"] for entry in files):
         entry = next(entry for entry in files if entry["format"] == form)
@@ -191,8 +217,12 @@ def _usage(files):
             )
         )
     first = files[0]["path"]
+    example = f'print(load("{first}"))'
+    if labels is not None and "decode" in files[0]["endpoints"]:
+        size = files[0]["model"]["latent_dim"]
+        example = f'load("{first}").decode([{[0.0] * size}], {labels.in_python})'
     parts.append(
         "Or any of them by one interface, with no more than its own runtime:\n\n"
-        f'```python\nfrom export import load\n\nprint(load("{first}"))\n```'
+        f"```python\nfrom export import load\n\n{example}\n```"
     )
     return "\n\n".join(parts)

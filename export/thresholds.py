@@ -1,5 +1,6 @@
 """A detector that goes with a file, so that the device decides alone: whether it can."""
 
+from export.endpoints import labels_of
 from export.errors import message
 from export.float32 import in_float32
 
@@ -28,6 +29,14 @@ def check(detector, vae, plan):
     if detector.vae_ is not vae:
         raise ValueError(
             message("`detector` must be fitted with the VAE that is exported", "one of another VAE")
+        )
+    if labels_of(vae) is not None:
+        raise ValueError(
+            message(
+                "`detector` must be fitted with a VAE that takes no labels",
+                f"one of a {type(vae).__name__}",
+                "Fit it with vae.at(label), and export that.",
+            )
         )
     if plan.num_samples != DRAWS:
         raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from export import calibration, compare, endpoints, rows
-from export.formats import ENDPOINTS
+from export.formats import ENDPOINTS, LABEL
 from export.plan import Plan
 
 _SEED = 5
@@ -17,13 +17,14 @@ class VerificationError(RuntimeError):
     """An exported file does not give what the Keras model gives."""
 
 
-def references(vae, plan, images=None):
+def references(vae, plan, images=None, label=None):
     """Return what the Keras model gives for fixed inputs.
 
     Args:
         vae: `keras_vae.VAE`, built.
         plan: `export.plan.Plan`.
         images: None, or a float array `(N, *event)` that no range was calibrated on.
+        label: None, or the labels of the images.
 
     Returns:
         dict from endpoint to a pair of dicts of arrays: inputs and outputs.
@@ -31,10 +32,13 @@ def references(vae, plan, images=None):
     Raises:
         VerificationError: if the model itself gives NaN or infinity.
     """
-    inputs = _inputs(vae, images)
+    inputs = _inputs(vae, images, label)
     found = {}
     for name, function in endpoints.functions(vae, plan).items():
         chosen = {key: inputs[key] for key in ENDPOINTS[name].inputs}
+        labels = calibration.labels_to_try(vae, label, len(inputs["z"]), name)
+        if labels is not None:
+            chosen[LABEL] = labels
         outputs = {key: np.asarray(value) for key, value in function(**chosen).items()}
         outputs = compare.as_arrays(outputs)
         for key, value in outputs.items():
@@ -72,12 +76,15 @@ def verify_rebuilt(vae, rebuilt):
                 )
 
 
-def _inputs(vae, images):
+def _inputs(vae, images, label):
     """Return inputs of every kind: half of the z from the prior, half from the posterior."""
     generator = np.random.default_rng(_SEED)
     types = endpoints.input_types(vae)
     event_shape = types["image"][0]
-    n = int(np.clip(_NUMBERS // np.prod(event_shape), _MIN_ROWS, _MAX_ROWS))
+    # Each class and no class have a row, where there are no more than so many.
+    kinds = getattr(endpoints.labels_of(vae), "num_classes", None) or 0
+    least = min(max(_MIN_ROWS, kinds + 1), _MAX_ROWS)
+    n = int(np.clip(_NUMBERS // np.prod(event_shape), least, _MAX_ROWS))
     seeds = rows.row_seeds(_SEED, n)
     temperature = generator.uniform(0.0, 1.0, n).astype(np.float32)
     temperature[:2] = 1.0, 0.0
@@ -88,5 +95,7 @@ def _inputs(vae, images):
     z = generator.standard_normal((n, vae.latent_dim)).astype(np.float32)
     z[: n // 2] = np.asarray(vae.prior.sample_rows(seeds, np.ones(n, np.float32)))[: n // 2]
     if images is not None:
-        z[n // 2 :] = calibration.posterior_draws(vae, image[n // 2 :])
+        if label is not None:
+            label = np.resize(label, (n, *label.shape[1:]))[n // 2 :]
+        z[n // 2 :] = calibration.posterior_draws(vae, image[n // 2 :], label)
     return {"z": z, "image": image, "seed": seeds, "temperature": temperature}

@@ -34,16 +34,20 @@ class Work:
     Args:
         vae: `keras_vae.VAE`, built.
         plan: `export.plan.Plan`.
-        images: None, or a float array `(N, *event)` of training images.
+        examples: pair of training images `(N, *event)` or None, and their labels or None.
         about: None, or a dict of what the VAE does not know of itself.
         check: bool, whether files are compared with the Keras model.
     """
 
-    def __init__(self, vae, plan, images, about, check):
+    def __init__(self, vae, plan, examples, about, check):
         self._plan, self._check = plan, check
-        self._images, held_out = calibration.split(images)
+        # Of images and labels those to calibrate with, and those to compare on.
+        self._examples, held_out = zip(*map(calibration.split, examples), strict=True)
+        has_images, has_labels = (part is not None for part in examples)
+        labels = endpoints.labels_of(vae)
+        lacks_labels = labels is not None and not labels.num_classes and not has_labels
         self._carried = {
-            _key(target): plan.carried(target, vae.event_shape, images is not None)
+            _key(target): plan.carried(target, vae.event_shape, has_images, lacks_labels)
             for target in plan.targets
         }
         self._vae = in_float32(vae)
@@ -53,12 +57,12 @@ class Work:
         used = {name for names, _ in self._carried.values() for name in names}
         kept = tuple(name for name in plan.endpoints if name in used)
         self.expected = verify.references(
-            self._vae, dataclasses.replace(plan, endpoints=kept), held_out
+            self._vae, dataclasses.replace(plan, endpoints=kept), *held_out
         )
 
     @functools.cached_property
     def _calibration(self):
-        return calibration.collect(self._vae, self._images)
+        return calibration.collect(self._vae, *self._examples)
 
     def stage(self, target, folder, directory):
         """Write one file below the staging folder, compare it, and return its `Record`."""

@@ -208,7 +208,9 @@ class ConditionalVAE(VAE):
             return ops.cast(label, "float32")
         if not self.num_classes:
             return ops.concatenate([ops.cast(label, "float32"), ops.ones((rows, 1))], axis=-1)
-        chosen = ops.one_hot(ops.cast(ops.reshape(label, (-1,)), "int32"), self.num_classes)
+        # By comparison: a one-hot operator counts -1 from the end in some runtimes.
+        label = ops.cast(ops.reshape(label, (-1, 1)), "int32")
+        chosen = ops.cast(label == np.arange(self.num_classes, dtype="int32"), "float32")
         return ops.concatenate([chosen, ops.sum(chosen, axis=-1, keepdims=True)], axis=-1)
 
     def _bound(self, event_shape, latent_dim, vector):

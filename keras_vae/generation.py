@@ -34,7 +34,7 @@ def generate(vae, n=None, temperature=1.0, seed=None, label=None):
     for value in np.ravel(temperature):
         number("temperature", value.item(), minimum=0)
     temperature = np.broadcast_to(np.asarray(temperature, "float32"), (n,))
-    labels, images = vae.labels(label, n), []
+    labels, images = vae.drawn_labels(vae.labels(label, n), seeds), []
     for start in range(0, n, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         z = vae.prior.sample_rows(seeds[chunk], temperature[chunk])
@@ -56,7 +56,7 @@ def simulate(vae, n, seed=None, label=None):
     """
     _check_built(vae)
     seeds = random.as_row_seeds(seed, integer("n", n, 1))
-    labels, drawn = vae.labels(label, n), []
+    labels, drawn = vae.drawn_labels(vae.labels(label, n), seeds), []
     for start in range(0, n, _CHUNK):
         rows = slice(start, start + _CHUNK)
         chunk = seeds[rows]

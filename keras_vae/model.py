@@ -260,6 +260,10 @@ class VAE(TrainableModel):
                 )
             )
 
+    def drawn_labels(self, label, seeds):
+        """Return labels for row seeds `(B,)`: those given; a subclass may draw what is missing."""
+        return label
+
     def _own_options(self):
         """Return the arguments that a subclass has beside these."""
         return {}

@@ -9,6 +9,7 @@ from keras import ops
 from keras_vae import bounds, random
 from keras_vae.checks import message, number
 from keras_vae.conditional import ConditionalVAE
+from keras_vae.likelihoods.base import first_largest
 from keras_vae.objectives import ELBO
 from keras_vae.registry import register
 from keras_vae.shapes import as_network
@@ -111,20 +112,18 @@ class SemiSupervisedVAE(ConditionalVAE):
             x, label = inputs["x"], inputs.get("label")
         return super().call((x, self._or_likely(x, label)), training=training)
 
-    def generate(self, n=None, temperature=1.0, seed=None, label=None):
-        """Return means of p(x|z, y) for draws of z, and without a label of y, from their priors."""
-        if n is None:
-            n = len(seed) if np.ndim(seed) else 1
-        seed = random.as_row_seeds(seed, n)
-        return super().generate(n, temperature, seed, self._or_drawn(label, seed))
-
-    def simulate(self, n, seed=None, label=None):
-        seed = random.as_row_seeds(seed, n)
-        return super().simulate(n, seed, self._or_drawn(label, seed))
+    def drawn_labels(self, label, seeds):
+        """Return labels for row seeds `(B,)`: those given, and draws of p(y) where they lack."""
+        uniforms = random.uniforms(seeds, 1, stream=random.CLASSES)[:, 0]
+        drawn = ops.cast(uniforms * self.num_classes, "int32")
+        drawn = ops.minimum(drawn, self.num_classes - 1)
+        return drawn if label is None else ops.where(label < 0, drawn, label)
 
     def terms(self, x, noise, training=False, gate=None, label=None):
         """Return the `Terms`, by the label of each example, or summed over q(y|x) without one."""
         classes, rows = self.num_classes, ops.shape(x)[0]
+        # The draws of an example may be those of all.
+        noise = ops.broadcast_to(noise, (ops.shape(noise)[0], rows, self.latent_dim))
         log_qy = self._log_qy(x, training)
         label = ops.full((rows,), -1) if label is None else ops.reshape(label, (-1,))
         label = ops.cast(label, "int32")
@@ -216,17 +215,11 @@ class SemiSupervisedVAE(ConditionalVAE):
         """Return labels for x: those given, and the most likely class where there is none."""
         if ops.is_tensor(label) and len(label.shape) == 2:
             return label
-        likely = ops.argmax(self.classifier(x, training=False), axis=-1)
+        logits = ops.cast(self.classifier(x, training=False), "float32")
+        likely = ops.cast(first_largest(logits), "int32")
         if label is None:
             return likely
         if not ops.is_tensor(label):
             label = ops.convert_to_tensor(self.labels(label, ops.shape(x)[0]))
         label = ops.cast(ops.reshape(label, (-1,)), likely.dtype)
         return ops.where(label < 0, likely, label)
-
-    def _or_drawn(self, label, seeds):
-        """Return labels for row seeds: those given, and drawn ones where there is none."""
-        uniforms = ops.convert_to_numpy(random.uniforms(seeds, 1, stream=random.CLASSES))[:, 0]
-        drawn = np.minimum((uniforms * self.num_classes).astype("int32"), self.num_classes - 1)
-        label = self.labels(label, len(seeds))
-        return drawn if label is None else np.where(label < 0, drawn, label)

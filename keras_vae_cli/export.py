@@ -53,6 +53,21 @@ class _Sizes(_Words):
             self.fail(f"{value!r} must be integers with commas between them.", param, ctx)
 
 
+class _Numbers(_Words):
+    """One number, or several with commas between them: integers where all of them are."""
+
+    name = "numbers"
+
+    def convert(self, value, param, ctx):
+        for kind in (int, float):
+            try:
+                numbers = [kind(word) for word in super().convert(value, param, ctx)]
+            except ValueError:
+                continue
+            return numbers[0] if len(numbers) == 1 else numbers
+        self.fail(f"{value!r} must be numbers with commas between them.", param, ctx)
+
+
 @click.group(
     cls=_RunOrCommand,
     no_args_is_help=True,
@@ -131,6 +146,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     ):
         raise click.UsageError("--criterion goes with --false-alarm-rate.")
     output.import_keras_vae()
+    from export import endpoints
     from export.exporter import export as write_exports
     from keras_vae import runs, uses
 
@@ -155,7 +171,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         **options,
     )
     for result in results:
-        _report(result, arguments["precisions"])
+        _report(result, arguments["precisions"], endpoints.labels_of(vae))
     output.say_next("keras-vae", "export", "check", output.shorten(directory))
 
 
@@ -168,7 +184,7 @@ def _training_images(opened):
         return None
 
 
-def _report(result, asked):
+def _report(result, asked, labels):
     path = output.shorten(result.path)
     error = "not compared"
     if result.worst_error is not None:
@@ -179,7 +195,10 @@ def _report(result, asked):
     for name, reason in result.left_out.items():
         click.echo(f"  It has no {name}: {reason}.")
     if "decode" in result.endpoints or "generate" in result.endpoints:
-        words = ("generate", path, "--seed", 7, "--out", "generated.png")
+        words = ("generate", path, "--seed", 7)
+        if labels is not None:
+            words += ("--label", ",".join(map(str, labels.example)))
+        words += ("--out", "generated.png")
         click.echo(f"  Run it: {output.command('keras-vae', 'export', *words)}")
 
 
@@ -188,8 +207,14 @@ def _report(result, asked):
 @output.count_option
 @output.seed_option
 @output.temperature_option
+@click.option(
+    "--label",
+    type=_Numbers(),
+    help="Of a file that takes labels: a class, or one for each image, such as 0,1,2; or the "
+    "numbers of a vector.  [default: none]",
+)
 @click.option("--out", required=True, type=click.Path(), help=".png for a grid, .npy for arrays.")
-def generate(file, count, seed, temperature, out):
+def generate(file, count, seed, temperature, label, out):
     """Generate images with an exported FILE, in its own runtime.
 
     FILE is a .tflite file, or the folder of a SavedModel or of .onnx files.
@@ -198,7 +223,7 @@ def generate(file, count, seed, temperature, out):
     output.clean_up_on_sigterm()
     from export import pictures, runtimes
 
-    images = runtimes.load(file).generate(count, seed=seed, temperature=temperature).image
+    images = runtimes.load(file).generate(count, temperature, seed, label).image
     pictures.save(images, out)
     click.echo(f"Wrote {out} ({output.size(out)}, {count} images).")
 
@@ -318,6 +343,7 @@ def formats():
     for name, endpoint in table.ENDPOINTS.items():
         click.echo(f"  {name:11} {', '.join(endpoint.inputs)} -> {', '.join(endpoint.outputs)}")
     click.echo("")
+    click.echo("Of a model with labels each takes `label` too.")
     click.echo("A precision that a chosen format does not have leaves that format in float32.")
     click.echo("Errors are parts of the largest magnitude of the Keras model's output, or of 1.")
     click.echo("The mean PSNR is at least that, of reconstruct 3 dB less.")

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export import rows
+from export import labels, rows
 from export.errors import message
-from export.formats import ENDPOINTS
+from export.formats import ENDPOINTS, LABEL
 
 
 class Encoded(NamedTuple):
@@ -45,6 +45,7 @@ class Runtime(abc.ABC):
         path: `pathlib.Path` of the file or folder.
         endpoints: tuple of str, those of `formats.ENDPOINTS` that it has.
         metadata: dict, what the file says of itself; empty for one that says nothing.
+        labels: `export.labels.Labels`, what its labels are, or None if it takes none.
         batch_sizes: tuple of int, the batch sizes that it is made for; empty where any will do.
     """
 
@@ -55,10 +56,11 @@ class Runtime(abc.ABC):
         if not isinstance(metadata or {}, dict):
             raise not_exported(path, "metadata that are damaged")
         self.metadata = metadata or {}
+        self.labels = labels.Labels.of(self.metadata)
         self._row_shapes = row_shapes
         self.endpoints = tuple(name for name in ENDPOINTS if name in row_shapes)
         for name in self.endpoints:
-            if sorted(row_shapes[name]) != sorted(ENDPOINTS[name].inputs):
+            if sorted(row_shapes[name]) != sorted(ENDPOINTS[name].takes(self.labels is not None)):
                 raise not_exported(path, f"`{name}` with inputs {sorted(row_shapes[name])}")
         if not self.endpoints:
             raise not_exported(path, f"signatures {sorted(row_shapes)}")
@@ -66,26 +68,38 @@ class Runtime(abc.ABC):
     def __repr__(self):
         return f"<{self.path}: {', '.join(self.endpoints)}>"
 
-    def decode(self, z):
+    def decode(self, z, label=None):
         """Return images `(B, *event)`, the means of p(x|z), for z `(B, D)`.
 
         They are floats, or integers from 0 to 255 where the file was exported so.
 
-        Raises:
-            ValueError: if the file has no `decode`, or z is of another shape or not finite.
-        """
-        return self.run("decode", z=z)["image"]
+        Args:
+            z: float array `(B, D)`.
+            label: of a file that takes labels one for all rows, or B of them: classes, of which -1
+                or None stands for none, or vectors.
 
-    def encode(self, image):
-        """Return `Encoded(z_mean, z_log_var)` for images `(B, *event)`; errors as in `decode`."""
-        outputs = self.run("encode", image=image)
+        Raises:
+            ValueError: if the file has no `decode`, z is of another shape or not finite, a label
+                is none of the model's, or one is missing that the file needs.
+        """
+        return self.run("decode", z=z, label=label)["image"]
+
+    def encode(self, image, label=None):
+        """Return `Encoded(z_mean, z_log_var)` for images `(B, *event)`.
+
+        Labels and errors are as in `decode`.
+        """
+        outputs = self.run("encode", image=image, label=label)
         return Encoded(outputs["z_mean"], outputs["z_log_var"])
 
-    def reconstruct(self, image):
-        """Return the decoded centre of q(z|x) for images `(B, *event)`; errors as in `decode`."""
-        return self.run("reconstruct", image=image)["image"]
+    def reconstruct(self, image, label=None):
+        """Return the decoded centre of q(z|x) for images `(B, *event)`.
 
-    def generate(self, n=None, temperature=1.0, seed=None):
+        Labels and errors are as in `decode`.
+        """
+        return self.run("reconstruct", image=image, label=label)["image"]
+
+    def generate(self, n=None, temperature=1.0, seed=None, label=None):
         """Generate images from draws of the prior, those of `VAE.generate` for the same seed.
 
         A file without `generate` decodes draws that are made here, where its prior is a standard
@@ -95,6 +109,7 @@ class Runtime(abc.ABC):
             n: None or int >= 1, how many; None for one, or one for each row seed.
             temperature: float >= 0, which scales the spread of the prior, or n of them.
             seed: None, an int, or the row seeds: a list or array of int32.
+            label: as in `decode`.
 
         Returns:
             `Generated(image, z)`.
@@ -111,8 +126,8 @@ class Runtime(abc.ABC):
         temperature = np.broadcast_to(temperature, seeds.shape)
         if "generate" not in self.endpoints and self._draws_normals():
             z = rows.standard_normal(seeds, self.metadata["latent_dim"], temperature)
-            return Generated(self.decode(z), z)
-        outputs = self.run("generate", seed=seeds, temperature=temperature)
+            return Generated(self.decode(z, label), z)
+        outputs = self.run("generate", seed=seeds, temperature=temperature, label=label)
         return Generated(outputs["image"], outputs["z"])
 
     def _draws_normals(self):
@@ -120,23 +135,24 @@ class Runtime(abc.ABC):
         prior = self.metadata.get("prior", {}).get("class")
         return "decode" in self.endpoints and prior == "StandardNormal"
 
-    def score(self, image):
+    def score(self, image, label=None):
         """Return `Scored`, in nats, for images `(B, *event)`: unlikely ones score high.
 
-        Errors as in `decode`.
+        Given a label they are nats of p(x|label). Labels and errors are as in `decode`.
         """
-        outputs = self.run("score", image=image)
+        outputs = self.run("score", image=image, label=label)
         return Scored(**outputs)
 
-    def decode_png(self, z):
-        """Return a PNG file, bytes, for each row of z `(B, D)`; errors as in `decode`."""
-        return list(self.run("decode_png", z=z)["image_bytes"])
+    def decode_png(self, z, label=None):
+        """Return a PNG file, bytes, for each row of z `(B, D)`; the rest is as in `decode`."""
+        return list(self.run("decode_png", z=z, label=label)["image_bytes"])
 
-    def run(self, endpoint, **inputs):
+    def run(self, endpoint, label=None, **inputs):
         """Run an endpoint on arrays, each of the same number of rows.
 
         Args:
             endpoint: str, such as "decode".
+            label: as in `decode`.
             **inputs: arrays `(B, ...)` by the endpoint's names of inputs.
 
         Returns:
@@ -149,14 +165,19 @@ class Runtime(abc.ABC):
         if endpoint not in self.endpoints:
             legal = ", ".join(self.endpoints)
             raise ValueError(message(f"{self.path} has the endpoints {legal}", f"`{endpoint}`"))
-        shapes = self._row_shapes[endpoint]
-        if set(inputs) != set(shapes):
+        shapes, names = self._row_shapes[endpoint], ENDPOINTS[endpoint].inputs
+        if set(inputs) != set(names):
             expectation = f"`{endpoint}` takes {', '.join(shapes)}"
             raise ValueError(message(expectation, ", ".join(inputs) or "nothing"))
-        checked = {name: self._check(name, inputs[name], shapes[name]) for name in shapes}
+        checked = {name: self._check(name, inputs[name], shapes[name]) for name in names}
         if len(set(map(len, checked.values()))) > 1:
             received = ", ".join(f"{len(value)} of {name}" for name, value in checked.items())
             raise ValueError(message(f"`{endpoint}` takes inputs of equally many rows", received))
+        if self.labels is None:
+            labels.refuse(label, self.path)
+        else:
+            count = len(checked[names[0]])
+            checked[LABEL] = self.labels.check(label, count, endpoint, self.path)
         return self._run(endpoint, checked)
 
     @abc.abstractmethod
