@@ -16,7 +16,7 @@ _BATCH, _UNITS = 128, (500, 500)
 # KL falls from, in which share of the training. Chosen by the validation part and the first draw of
 # labels.
 _FEW_BATCH, _LABELLED, _WIDTH = 200, 50, 500
-_FIRST_WEIGHTS, _SHARE = {"M2": 3.0, "M1+M2": 1.0}, 0.7
+FIRST_WEIGHTS, SHARE = {"M2": 3.0, "M1+M2": 1.0}, 0.7
 _RATES, _SIZES = {"M2": 1e-3, "M1+M2": 3e-3}, {"M2": 50, "M1+M2": 32}
 
 
@@ -134,7 +134,7 @@ def semi_supervised(name, data, features, num_labels, seed, epochs):
         shape, likelihood = (features.latent_dim,), kv.likelihoods.Gaussian("per_element")
         classifier = kv.networks.mlp_classifier(shape, CLASSES, (_WIDTH,), dropout=0.5, seed=3)
     mean = data.mean if features is None else None
-    beta = kv.schedules.LinearWarmup(share=_SHARE, initial=_FIRST_WEIGHTS[name])
+    beta = kv.schedules.LinearWarmup(share=SHARE, initial=FIRST_WEIGHTS[name])
     vae = kv.SemiSupervisedVAE(
         *_networks(shape, _SIZES[name], (_WIDTH,), likelihood, mean),
         classifier,

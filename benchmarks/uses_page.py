@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import uses_conditioned
 import uses_text
 from scipy.stats import binom
 
@@ -47,6 +48,28 @@ def _lossless(found):
         rows.append([name, *(f"{one['bits_per_pixel']:.4f}" for one in others), *speeds])
     head = ["", "binary", "8 bits", "speed, binary: in and out", "8 bits: in and out"]
     return table(head, rows)
+
+
+def _asked_for(found):
+    lines = [[n, f"{one['read']:.1%}", f"{one['spread']:.2f}"] for n, one in found["of"].items()]
+    return table(["images", "labels read", "spread"], lines)
+
+
+def few_label_errors():
+    """Return the test errors of each way to learn from few labels, a list of one for each draw."""
+    found = {}
+    for row in (*load("m1_m2"), *load("m2")):
+        for name, error in row["error"].items():
+            found.setdefault(name, []).append(error)
+    return found
+
+
+def _few_labels(errors):
+    lines = [
+        [name, f"{np.mean(values):.1%}", f"{min(values):.1%} to {max(values):.1%}"]
+        for name, values in errors.items()
+    ]
+    return table(["", "mean test error", "least to most"], lines)
 
 
 def load(name):
@@ -174,6 +197,7 @@ def _weights(rows):
 def text():
     """Return the page."""
     restored, filled, packed = (load(name) for name in ("denoise", "inpaint", "compress"))
+    asked, few = load("condition"), load("m2")
     left_out, tables, gibberish = (load(n) for n in ("leave_one_out", "tables", "gibberish"))
     splits = sum(row["is_test"] for row in tables)
     return (
@@ -199,6 +223,15 @@ def text():
             denoised=_denoised(restored),
             inpainted=f"{filled['images']:,}",
             accuracy=_accuracy(filled),
+        )
+        + uses_text.CONDITION.format(
+            images=asked["images"],
+            asked_for=_asked_for(asked),
+            labels=few[0]["labels"],
+            draws=len(few),
+            few_labels=_few_labels(few_label_errors()),
+            first=uses_conditioned.FIRST_WEIGHTS["M2"],
+            share=uses_conditioned.SHARE,
         )
         + uses_text.COMPRESS.format(
             images=packed["binary"]["images"],

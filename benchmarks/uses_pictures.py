@@ -9,7 +9,7 @@ import keras_vae as kv
 from keras_vae import anomaly, restore
 
 FOLDER = DOCS / "uses"
-_IN_A_ROW = 12
+_IN_A_ROW, _RESTYLED = 12, 8
 _SHOWN = ("combined", "pixel_neighbors", "negative_elbo")
 _COLOURS = ("#1f5a96", "#8c8c8c", "#d9a441")
 
@@ -75,6 +75,23 @@ def draw_restored(full, grey, noisy, x, strength):
     repeated = small.repeat(2, axis=1).repeat(2, axis=2)
     rows = [repeated, np.stack(bicubic)[..., None] / 255, restore.upscale(grey, small, seed=0), x]
     kv.plotting.save_sequences(np.stack(rows), FOLDER / "upscale.png")
+
+
+def draw_conditioned(vae, x, y):
+    """Draw digits that were asked for, and test digits as every other digit.
+
+    Args:
+        vae: `ConditionalVAE`.
+        x, y: test images and their labels.
+    """
+    labels, seeds = np.repeat(np.arange(10), _IN_A_ROW), kv.random.row_seeds(0, _IN_A_ROW)
+    made = np.asarray(vae.generate(len(labels), seed=np.tile(seeds, 10), label=labels))
+    made = made.reshape(10, _IN_A_ROW, *made.shape[1:])
+    kv.plotting.save_sequences(made, FOLDER / "condition.png")
+    x, y = x[:_RESTYLED], y[:_RESTYLED]
+    images = (x > 0.5).astype("float32")
+    as_others = [np.asarray(vae.restyle(images, y, label)) for label in range(10)]
+    kv.plotting.save_sequences(np.stack([x, *as_others], axis=1), FOLDER / "restyle.png")
 
 
 def draw_rates(rows):

@@ -92,3 +92,22 @@ def test_all_test_images_take_few_bits_and_come_back(page, kind, most):
     assert found["bits_per_pixel"] == 8 * found["bytes"] / 10_000 / 784 <= most
     assert found["bits_per_pixel"] <= 1.02 * found["elbo_bits_per_pixel"]
     assert found["bits_per_pixel"] < min(o["bits_per_pixel"] for o in found["others"].values())
+
+
+def test_the_label_that_was_asked_for_is_read(page):
+    found = page.load("condition")
+    assert found["images"] == 1000
+    of = found["of"]
+    assert of["test images"]["read"] >= 0.99
+    assert of["keras_vae"]["read"] >= 0.97
+    # Mean images are read too, and are all the same.
+    assert of["keras_vae"]["spread"] > 0.5 > of["mean image of the label"]["spread"]
+
+
+def test_few_labels_go_far(page):
+    errors = page.few_label_errors()
+    assert all(len(values) == 5 for values in errors.values())
+    means = {name: np.mean(values) for name, values in errors.items()}
+    assert means["M2"] <= 0.12 and means["M1+M2"] <= 0.05
+    others = [value for name, value in means.items() if not name.startswith("M")]
+    assert len(others) == 3 and means["M1+M2"] < means["M2"] < min(others)
