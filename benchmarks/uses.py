@@ -51,7 +51,7 @@ _SEEDS = range(20)
 _RATES = (0.01, 0.05)
 _NOISE, _INPAINTED = 0.5, 1000
 _ASKED_FOR, _FEW, _DRAWS = 1000, 100, 5
-_FEW_EPOCHS = {"M2": 15, "M1+M2": 60}
+_FEW_EPOCHS = {"M2": 12, "M1+M2": 60}
 # Digits that are hard to find, for the choice of the weights.
 _HELD_OUT = (1, 4, 7, 9)
 

@@ -16,8 +16,8 @@ _BATCH, _UNITS = 128, (500, 500)
 # KL falls from, in which share of the training. Chosen by the validation part and the first draw of
 # labels.
 _FEW_BATCH, _LABELLED, _WIDTH = 200, 50, 500
-FIRST_WEIGHTS, SHARE = {"M2": 3.0, "M1+M2": 1.0}, 0.7
-_RATES, _SIZES = {"M2": 1e-3, "M1+M2": 3e-3}, {"M2": 50, "M1+M2": 32}
+FIRST_WEIGHTS, SHARE = {"M2": 4.0, "M1+M2": 1.0}, 0.8
+_RATE, _SIZES = 3e-3, {"M2": 50, "M1+M2": 32}
 
 
 def train_conditional(latent_dim, epochs):
@@ -142,7 +142,7 @@ def semi_supervised(name, data, features, num_labels, seed, epochs):
         objective=kv.objectives.ELBO(beta=beta),
         seed=2,
     )
-    _compile(vae, _RATES[name], epochs * len(batches))
+    _compile(vae, _RATE, epochs * len(batches))
     vae.fit(batches, epochs=epochs, verbose=0)
     return vae, batches.labelled
 

@@ -177,7 +177,7 @@ class SemiSupervisedVAE(ConditionalVAE):
                 message(
                     "A SemiSupervisedVAE learns from x and labels, -1 where there is none",
                     "x alone",
-                    "Fit with kv.data.few_labels(data, num_labels), or fit(x, labels).",
+                    "Fit with kv.data.few_labels(data, (x, y)), or fit(x, labels).",
                 )
             )
         return {"label": y}

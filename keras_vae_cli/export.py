@@ -164,7 +164,11 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         directory,
         **arguments,
         data=_training_images(opened),
-        about={"name": opened.name, "data_set": opened.config["data"].get("source")},
+        about={
+            "name": opened.name,
+            "data_set": opened.config["data"].get("source"),
+            "labels": opened.config["model"].get("classes"),
+        },
         card=opened.card(),
         check=not no_check,
         detector=detector,

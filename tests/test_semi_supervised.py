@@ -161,6 +161,24 @@ def test_few_labels_are_as_many_of_each_class_and_depend_on_the_seed_alone(digit
     assert not np.array_equal(epochs(1)[0][0], x)
 
 
+def test_labelled_arrays_stand_beside_data_without_labels(some):
+    x, y = some
+    data = kv.data.load("digits", batch_size=64, shuffle_seed=4)
+    batches = kv.data.few_labels(data, (x, y), labelled_rows=12)
+    np.testing.assert_array_equal(batches.labelled[1], y)
+    found = [(x.numpy(), y) for x, y in batches.take(2)]
+    data.set_epoch(0)
+    for (both, label), alone in zip(found, data.train.take(2), strict=True):
+        assert (label.numpy()[:64] == -1).all()
+        np.testing.assert_array_equal(both[:64], alone)
+        places = [np.abs(x - one).max(axis=(1, 2, 3)).argmin() for one in both[64:]]
+        np.testing.assert_array_equal(y[places], label[64:])
+        assert sorted(places) == list(range(12))
+    loaded = kv.data.load((x, y), labels=True, validation_fraction=0, test_fraction=0)
+    again = next(iter(kv.data.few_labels(data, loaded, labelled_rows=12)))
+    assert sorted(again[1].numpy()[64:]) == sorted(y)
+
+
 def test_draws_of_another_vae_stand_in_place_of_the_images():
     networks = kv.networks.mlp_encoder(SHAPE, 3, seed=0), kv.networks.mlp_decoder(SHAPE, 3)
     vae = kv.VAE(*networks)
@@ -195,9 +213,13 @@ def test_what_does_not_fit_is_refused(digits):
         vae.decode(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="`data` must have labels"):
         kv.data.few_labels(kv.data.load("digits"), 10)
+    with pytest.raises(ValueError, match="`labelled` must have labels"):
+        kv.data.few_labels(digits, kv.data.load("digits"))
+    with pytest.raises(ValueError, match=r"shape of the other examples, \(8, 8, 1\)"):
+        kv.data.few_labels(digits, (np.zeros((4, 9, 9)), [0, 1, 0, 1]))
     with pytest.raises(ValueError, match="a multiple of the number of classes, 10"):
         kv.data.few_labels(digits, 25)
-    with pytest.raises(ValueError, match="`num_labels` must be"):
+    with pytest.raises(ValueError, match="`labelled` must be"):
         kv.data.few_labels(digits, 5)
     with pytest.raises(ValueError, match="Each class must have 500 training examples"):
         kv.data.few_labels(digits, 5000)

@@ -7,6 +7,8 @@ from keras_vae import checks, random
 from keras_vae.data import pipeline
 from keras_vae.data.examples import PartExamples
 from keras_vae.data.forms import Places
+from keras_vae.data.loaded import LoadedData
+from keras_vae.data.loading import load
 from keras_vae.data.pipeline import Rows
 
 # From the first number of an epoch to that of the next: more than it has batches.
@@ -15,27 +17,28 @@ _FAR = 1 << 32
 _ENCODED = 500
 
 
-def few_labels(data, num_labels, labelled_rows=20, seed=0, through=None):
-    """Return the training batches of a data set, as if few of its labels were known.
+def few_labels(data, labelled, labelled_rows=20, seed=0, through=None):
+    """Return training batches of which few examples have a label.
 
-    Each batch has all its examples without their label, -1, and behind them some of the few that
-    keep it, which come again and again.
+    Each batch has the next examples of `data` with the label -1, which stands for none, and behind
+    them some of the few that have one, which come again and again.
 
     Args:
-        data: `LoadedData` with labels: `kv.data.load(..., labels=True)`.
-        num_labels: int, how many examples keep their label: the same number of each class.
+        data: `LoadedData` of images or rows that need no labels.
+        labelled: those that have one: arrays (x, y), or `LoadedData` with labels, of which the
+            training part is taken; or an int, so many of `data` itself, as many of each class.
         labelled_rows: int >= 1, how many of those stand in each batch.
-        seed: int, by which they are chosen.
+        seed: int, of the choice and of the order.
         through: None, or a trained `VAE`, whose draws of q(z|x) then stand in place of x, anew each
             time: the M1 of M1+M2 (Kingma et al. 2014, section 2.1). Binarised pixels are encoded
             as above a half or not.
 
     Returns:
         A `tf.data.Dataset` of pairs `(B + labelled_rows, *event)` and int32 labels. Its attribute
-        `labelled` holds x and labels of the examples that keep theirs.
+        `labelled` holds x and labels of the examples that have one.
 
     Raises:
-        ValueError: if the data have no labels, or a class too few examples.
+        ValueError: if there are no labels, or examples of another shape, or a class has too few.
 
     Example:
 
@@ -45,42 +48,69 @@ def few_labels(data, num_labels, labelled_rows=20, seed=0, through=None):
     >>> x.shape, int((y >= 0).numpy().sum())
     (TensorShape([74, 8, 8, 1]), 10)
     """
-    if not data.labels:
-        raise ValueError(
-            checks.message(
-                "`data` must have labels",
-                f"{data!r}",
-                "Load it with kv.data.load(..., labels=True).",
-            )
-        )
     labelled_rows = checks.integer("labelled_rows", labelled_rows, 1)
-    part = data.parts["train"]
-    chosen = Rows(part.store, _chosen(part, data.num_classes, num_labels, seed))
-    posteriors = None if through is None else _posteriors(through, data)
-    fetch_all, fetch_labelled = (
-        _fetcher(rows, data, pipeline.key(seed, f"{name} draws"), through, posteriors)
-        for name, rows in (("all", part), ("labelled", chosen))
+    seed = random.check_seed(seed) % 2**63
+    part, few = data.parts["train"], _few(data, labelled, seed)
+    fetch_all, fetch_few = (
+        _fetcher(rows, data.binarize, pipeline.key(seed, f"{name} draws"), through)
+        for name, rows in (("all", part), ("few", few))
     )
 
     def join(places, number, rows):
-        x, y = fetch_all(places)
-        few_x, few_y = fetch_labelled(Places(number, tf.constant(0, tf.int64), rows))
-        y = tf.fill(tf.shape(y), -1)
-        return tf.concat([x, few_x], axis=0), tf.concat([y, few_y], axis=0)
+        x, _ = fetch_all(places)
+        few_x, few_y = fetch_few(Places(number, tf.constant(0, tf.int64), rows))
+        return tf.concat([x, few_x], axis=0), tf.concat([tf.fill(tf.shape(x)[:1], -1), few_y], 0)
 
-    places = data._next_place(data._take_epoch)
-    batches = tf.data.Dataset.zip(
-        part.places(places, data.batch_size, data._order_key),
-        *_repeated(chosen, data, labelled_rows, seed),
-    )
+    places = part.places(data._next_place(data._take_epoch), data.batch_size, data._order_key)
+    batches = tf.data.Dataset.zip(places, *_repeated(few, data, labelled_rows, seed))
     batches = batches.map(join, num_parallel_calls=2, deterministic=True)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(len(data.train)))
-    batches = pipeline.ahead(batches)
-    batches.labelled = PartExamples([chosen], has_labels=True).read(0, len(chosen))[::2]
+    batches = pipeline.ahead(
+        batches.apply(tf.data.experimental.assert_cardinality(len(data.train)))
+    )
+    batches.labelled = PartExamples([few], has_labels=True).read(0, len(few))[::2]
     return batches
 
 
-def _repeated(chosen, data, labelled_rows, seed):
+def _few(data, labelled, seed):
+    """Return the `Rows` that have a label."""
+    part = data.parts["train"]
+    _check_rows(part)
+    if isinstance(labelled, tuple):
+        labelled = load(labelled, labels=True, validation_fraction=0, test_fraction=0)
+    if isinstance(labelled, LoadedData):
+        few = labelled.parts["train"]
+        if not labelled.labels:
+            raise ValueError(_needs_labels("labelled", labelled))
+        if few.image_shape != part.image_shape:
+            raise ValueError(
+                checks.message(
+                    f"`labelled` must be of the shape of the other examples, {part.image_shape}",
+                    f"{few.image_shape}",
+                )
+            )
+    else:
+        if not data.labels:
+            raise ValueError(_needs_labels("data", data))
+        few = Rows(part.store, _chosen(part, data.num_classes, labelled, seed))
+    _check_rows(few)
+    return few
+
+
+def _check_rows(part):
+    if not isinstance(part, Rows):
+        raise ValueError(
+            checks.message(
+                "The examples must be read in any order", "a stream", "Load with cache=True."
+            )
+        )
+
+
+def _needs_labels(name, data):
+    fix = "Load it with labels=True, or give `labelled` as arrays (x, y)."
+    return checks.message(f"`{name}` must have labels", f"{data!r}", fix)
+
+
+def _repeated(few, data, labelled_rows, seed):
     """Return datasets of the numbers of batches, all different, and of the rows in each.
 
     They come in another order each time that all have come; the batches are full, however few
@@ -92,19 +122,21 @@ def _repeated(chosen, data, labelled_rows, seed):
     )
     rows = numbers.flat_map(
         lambda number: tf.data.Dataset.from_tensor_slices(
-            pipeline.shuffle(chosen.indices, order_key, number)
+            pipeline.shuffle(few.indices, order_key, number)
         )
     )
     return numbers, rows.batch(labelled_rows, drop_remainder=True)
 
 
-def _fetcher(part, data, draw_key, vae, posteriors):
+def _fetcher(part, binarize, draw_key, vae):
     """Return the function from `Places` to x, or draws of q(z|x), and labels."""
     if vae is None:
         fetch = part.fetcher()
-        finish = pipeline.finisher(part, binarize=data.binarize, labels=True, draw_key=draw_key)
+        finish = pipeline.finisher(part, binarize=binarize, labels=True, draw_key=draw_key)
         return lambda places: finish(*fetch(places))
-    labels = tf.constant(part.store.labels)
+    posteriors = _posteriors(vae, part, binarize != "none")
+    labels = part.store.labels
+    labels = tf.constant(np.zeros(len(posteriors[0])) if labels is None else labels, tf.int32)
 
     def draw(places):
         found = type(posteriors)(*(tf.gather(values, places.rows) for values in posteriors))
@@ -115,16 +147,15 @@ def _fetcher(part, data, draw_key, vae, posteriors):
     return draw
 
 
-def _posteriors(vae, data):
-    """Return the parameters of q(z|x), each `(N, ...)`, by the rows of the training store."""
-    part = data.parts["train"]
-    examples = PartExamples([part], binarize=data.binarize != "none")
+def _posteriors(vae, part, binarize):
+    """Return the parameters of q(z|x), each `(N, ...)`, by the rows of a part's store."""
+    examples = PartExamples([part], binarize)
     starts = range(0, len(part), _ENCODED)
     parts = [vae.encode(examples.read(i, min(i + _ENCODED, len(part))).x) for i in starts]
     found = []
     for values in zip(*parts, strict=True):
         values = np.concatenate([np.asarray(value) for value in values])
-        by_row = np.zeros((len(part.store.labels), *values.shape[1:]), "float32")
+        by_row = np.zeros((part.indices.max() + 1, *values.shape[1:]), "float32")
         by_row[part.indices] = values
         found.append(tf.constant(by_row))
     return type(parts[0])(*found)
@@ -132,20 +163,12 @@ def _posteriors(vae, data):
 
 def _chosen(part, num_classes, num_labels, seed):
     """Return the rows that keep their label, as many of each class."""
-    if not isinstance(part, Rows):
-        raise ValueError(
-            checks.message(
-                "`data` must be in memory, to choose among its labels",
-                "data that are read as a stream",
-                "Load it with cache=True.",
-            )
-        )
-    num_labels = checks.integer("num_labels", num_labels, num_classes)
+    num_labels = checks.integer("labelled", num_labels, num_classes)
     if num_labels % num_classes:
         raise ValueError(
             checks.message(
-                f"`num_labels` must be a multiple of the number of classes, {num_classes}",
-                f"num_labels={num_labels}",
+                f"`labelled` must be a multiple of the number of classes, {num_classes}",
+                f"labelled={num_labels}",
             )
         )
     labels = part.store.labels[part.indices]
