@@ -11,6 +11,7 @@ from keras_vae.layers import Given
 from keras_vae.model import VAE
 from keras_vae.registry import register
 from keras_vae.shapes import as_network
+from keras_vae.training.step_parts import check_labels
 
 _FIX = "Fit with labels: fit(x, labels), or kv.data.load(..., labels=True)."
 
@@ -183,7 +184,7 @@ class ConditionalVAE(VAE):
     def _given(self, x, y):
         if y is None:
             raise ValueError(message("A ConditionalVAE learns from x and labels", "x alone", _FIX))
-        return {"label": y}
+        return {"label": check_labels(y, self.num_classes) if self.num_classes else y}
 
     def _beside(self, value, label, samples=1):
         rows = ops.shape(value)[0] // samples

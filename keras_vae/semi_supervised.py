@@ -180,7 +180,7 @@ class SemiSupervisedVAE(ConditionalVAE):
                     "Fit with kv.data.few_labels(data, (x, y)), or fit(x, labels).",
                 )
             )
-        return {"label": y}
+        return super()._given(x, y)
 
     def _loss_of(self, terms, training=None):
         loss, extra = super()._loss_of(terms, training)

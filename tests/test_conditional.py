@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
 import keras_vae as kv
@@ -155,6 +156,9 @@ def test_a_training_without_labels_or_with_others_is_refused():
         vae.fit(x, verbose=0)
     with pytest.raises(ValueError, match="classes 0 to 9"):
         vae.fit(x, np.array([0, 1, 2, 10]), verbose=0)
+    labels = tf.data.Dataset.from_tensor_slices((x, [1, 2, 3, 10])).batch(2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="classes 0 to 9, or -1 for none"):
+        vae.fit(labels, verbose=0)
     with pytest.raises(ValueError, match=r"or \(4, 2\)"):
         conditional(None, 2).fit(x, np.zeros((4, 3)), verbose=0)
 

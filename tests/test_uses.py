@@ -229,7 +229,7 @@ def test_z_is_explored_as_picture_moving_picture_and_array(
 @pytest.mark.parametrize(
     ("source", "options", "words"),
     [
-        ("wide.npy", (), "must hold images of shape (8, 8, 1), as the model"),
+        ("wide.npy", (), "must hold images of shape (8, 8, 1)"),
         ("grey.npy", ("--value-range", 0, 100), "Declare the range of the raw pixels"),
         ("grey.npy", (), "Declare the range of the raw pixels"),
         ("table.csv", (), "A model of images takes images"),

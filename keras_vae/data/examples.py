@@ -140,7 +140,7 @@ def open_images(source, event_shape, part=None, binarize=False, resize=False, **
         several = f"some of {opened.num_resized + 1} sizes" if opened.num_resized else received
         raise ValueError(
             checks.message(
-                f"{_name(source)} must hold images of shape {tuple(event_shape)}, as the model",
+                f"{_name(source)} must hold images of shape {tuple(event_shape)}",
                 f"images of shape {several}",
                 "Convert them with resize=True (--resize)." if not resize else "",
             )
