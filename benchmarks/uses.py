@@ -14,13 +14,24 @@ import argparse
 import json
 import time
 
-import keras
 import numpy as np
 import uses_compressed
 import uses_conditioned
 import uses_page
 import uses_restored
 from sklearn.decomposition import PCA
+from uses_models import (
+    NOISE,
+    RESULTS,
+    binary_model,
+    cluster_model,
+    conditional_model,
+    full_grey,
+    full_model,
+    kept_model,
+    noisy_model,
+    write,
+)
 from uses_parts import (
     ROWS,
     auroc,
@@ -40,7 +51,6 @@ from uses_tables import table_sets
 import keras_vae as kv
 from keras_vae import anomaly
 
-RESULTS = uses_page.RESULTS
 _REFERENCES = 20_000
 _IMAGE_SCORES = tuple(name for name in anomaly.SCORES if name != "row_neighbors")
 _TABLE_SCORES = tuple(
@@ -49,7 +59,7 @@ _TABLE_SCORES = tuple(
 _LABELS = (10, 100, 1000, None)
 _SEEDS = range(20)
 _RATES = (0.01, 0.05)
-_NOISE, _INPAINTED = 0.5, 1000
+_INPAINTED = 1000
 _ASKED_FOR, _FEW, _DRAWS = 1000, 100, 5
 _FEW_EPOCHS = {"M2": 12, "M1+M2": 60}
 # Digits that are hard to find, for the choice of the weights.
@@ -92,24 +102,6 @@ def leave_one_out():
         rows.append(row)
         write("leave_one_out", rows)
         print(digit, {name: round(v, 3) for name, v in row["test_32"].items()}, flush=True)
-
-
-def kept_model(name, latent_dim, make=train, **options):
-    """Return a model of all digits, trained the first time that it is asked for, and its data."""
-    (x, _), _ = mnist()
-    path = RESULTS / f"{name}.keras"
-    if path.is_file():
-        data = kv.data.load(x, validation_fraction=0.1, test_fraction=0)
-        return keras.models.load_model(path), data
-    vae, data = make(x, latent_dim, **options)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    vae.save(path)
-    return vae, data
-
-
-def full_model():
-    """Return the model of all digits, D=32, and its data."""
-    return kept_model("mnist_32", 32)
 
 
 def gibberish():
@@ -192,11 +184,6 @@ def weights():
             write("weights", rows)
 
 
-def cluster_model():
-    """Return the model of all digits whose prior is a mixture, D=10, by which z is embedded."""
-    return kept_model("mnist_10_mixture", 10, prior=kv.priors.GaussianMixture(20, seed=5))[0]
-
-
 def probe():
     """Tell digits apart from z, principal components and pixels, by few labels and by many."""
     vae = cluster_model()
@@ -231,16 +218,9 @@ def denoise():
     """Take gaussian noise of the test images away, and measure what that gains."""
     vae, data = noisy_model()
     clean = mnist()[1][0]
-    found = uses_restored.denoised(vae, part_of(data, "train"), clean, _NOISE)
-    write("denoise", {"strength": _NOISE, **found})
+    found = uses_restored.denoised(vae, part_of(data, "train"), clean, NOISE)
+    write("denoise", {"strength": NOISE, **found})
     print(json.dumps(found, indent=1))
-
-
-def noisy_model():
-    """Return the model of all digits that was trained with noise, D=64, and its data."""
-    likelihood = kv.likelihoods.Gaussian("optimal")
-    options = {"likelihood": likelihood, "epochs": 20, "noise": ("gaussian", _NOISE)}
-    return kept_model("mnist_64_noise", 64, make=train_residual, **options)
 
 
 def inpaint():
@@ -281,14 +261,6 @@ def condition():
     print(json.dumps(found, indent=1))
 
 
-def conditional_model():
-    """Return the model of digits and their labels, D=10."""
-    path = RESULTS / "mnist_10_conditional.keras"
-    if not path.is_file():
-        uses_conditioned.train_conditional(10, 30).save(path)
-    return keras.models.load_model(path)
-
-
 def m2():
     """Learn to tell digits apart from 100 labels, drawn five times, beside baselines."""
     _few_labels("M2", "m2")
@@ -314,25 +286,6 @@ def _few_labels(name, key):
         print(json.dumps(rows[-1]), flush=True)
 
 
-def binary_model():
-    """Return the model of binary pixels that compresses and that M1+M2 begins with, D=40."""
-    options = {"likelihood": kv.likelihoods.Bernoulli(), "epochs": 50}
-    return kept_model("mnist_40_binary", 40, make=train_residual, **options)[0]
-
-
-def full_grey():
-    """Return the model of all digits with grey pixels, D=32."""
-    return kept_model("mnist_32_grey", 32, likelihood=kv.likelihoods.Gaussian("optimal"))[0]
-
-
-def write(name, value):
-    """Write results as they come."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.with_suffix(".partial").write_text(json.dumps(value, indent=1) + "\n")
-    path.with_suffix(".partial").replace(path)
-
-
 def pictures():
     """Draw what docs/uses.md shows."""
     import uses_pictures
@@ -343,7 +296,7 @@ def pictures():
     plane = kept_model("mnist_2", 2)[0]
     test = mnist()[1]
     uses_pictures.draw(vae, plane, cluster_model(), test, learnt, held_out)
-    uses_pictures.draw_restored(vae, full_grey(), noisy_model()[0], test[0], _NOISE)
+    uses_pictures.draw_restored(vae, full_grey(), noisy_model()[0], test[0], NOISE)
     uses_pictures.draw_conditioned(conditional_model(), *test)
     uses_pictures.draw_rates(uses_page.load("compress")["with loss"])
 
