@@ -58,7 +58,7 @@ def _asked_for(found):
 def few_label_errors():
     """Return the test errors of each way to learn from few labels, a list of one for each draw."""
     found = {}
-    for row in (*load("m1_m2"), *load("m2")):
+    for row in (*load("m1_m2"), *load("m2"), *load("few_alone")):
         for name, error in row["error"].items():
             found.setdefault(name, []).append(error)
     return found

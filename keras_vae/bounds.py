@@ -83,11 +83,14 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None, label=None):
     totals = []
     for row in range(0, len(x), rows_at_once):
         rows = slice(row, row + rows_at_once)
-        given = {} if labels is None else {"label": labels[rows]}
         total = None
         for first in range(0, num_samples, draws_at_once):
             samples = np.arange(first, min(first + draws_at_once, num_samples), dtype=np.int32)
-            part = _totals(vae.seeded_terms(x[rows], seeds[rows], samples, **given))
+            drawn = x[rows], seeds[rows], samples
+            if labels is None:
+                part = _totals(vae.seeded_terms(*drawn))
+            else:
+                part = _totals(vae.labelled_terms(*drawn, labels[rows]))
             total = part if total is None else _add(total, part)
         totals.append(total)
     log_px, kl, log_weight, log_square = np.concatenate(totals, axis=-1)

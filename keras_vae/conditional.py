@@ -1,6 +1,7 @@
 """A VAE of x given a label, or any vector."""
 
 from statistics import NormalDist
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,9 +12,12 @@ from keras_vae.layers import Given
 from keras_vae.model import VAE
 from keras_vae.registry import register
 from keras_vae.shapes import as_network
-from keras_vae.training.step_parts import check_labels
 
-_FIX = "Fit with labels: fit(x, labels), or kv.data.load(..., labels=True)."
+
+class Condition(NamedTuple):
+    """What the networks take for labels, a float tensor `(B, C + 1)`."""
+
+    value: object
 
 
 @register
@@ -29,7 +33,8 @@ class ConditionalVAE(VAE):
         decoder: `keras.Model` of z and a condition, such as `networks.conditional_decoder` gives.
         num_classes: int >= 2, the labels are 0 to num_classes - 1; None for labels that are
             vectors of floats.
-        label_drop: float in [0, 1], the share of training examples whose label is left out.
+        label_drop: float in [0, 1), the share of training examples whose label is left out; with
+            0 the model needs one everywhere.
         **options: further arguments of `VAE`.
 
     Input shape:
@@ -55,12 +60,21 @@ class ConditionalVAE(VAE):
     TensorShape([4, 8, 8, 1])
     """
 
+    _learns_from = "learns from x and labels, and is evaluated by both"
+    _fit_fix = "Give labels: fit(x, labels), or kv.data.load(..., labels=True)."
+    _needed = (
+        "A label is needed, since training left none out (label_drop=0)",
+        "none",
+        "Give label= (--label), or train with label_drop=0.1 (--label-drop).",
+    )
+
     def __init__(self, encoder, decoder, num_classes=None, label_drop=0.1, **options):
         encoder, decoder = as_network("encoder", encoder), as_network("decoder", decoder)
         _check_pair("encoder", encoder)
         _check_pair("decoder", decoder)
-        self.num_classes = num_classes and integer("num_classes", num_classes, 2)
-        self.label_drop = number("label_drop", label_drop, minimum=0, maximum=1)
+        self.num_classes = None if num_classes is None else integer("num_classes", num_classes, 2)
+        fix = "With 1 no label would ever be seen."
+        self.label_drop = number("label_drop", label_drop, minimum=0, below=1, fix=fix)
         widths = [network.inputs[1].shape[-1] for network in (encoder, decoder)]
         needed = num_classes + 1 if num_classes else widths[0]
         if widths != [needed, needed]:
@@ -94,6 +108,9 @@ class ConditionalVAE(VAE):
             prior=self.prior,
             posterior=self.posterior,
             seed=self.seed,
+            dtype=self.dtype_policy,
+            # p(z) is that of this VAE, whatever the label.
+            parts={"_binds_prior": False},
         )
 
     def fit(self, x=None, y=None, *args, **options):
@@ -102,9 +119,26 @@ class ConditionalVAE(VAE):
         Raises:
             ValueError: if there are no labels, or one is none of this VAE's.
         """
+        return super().fit(x, self._targets(x, y), *args, **options)
+
+    def evaluate(self, x=None, y=None, *args, **options):
+        return super().evaluate(x, self._targets(x, y), *args, **options)
+
+    def predict(self, x, *args, **options):
+        """Return reconstructions of x, an array, or of a dict of `x` and `label`."""
+        if isinstance(x, dict):
+            if "x" not in x or not {"x", "label"} >= set(x):
+                raise ValueError(
+                    message("`predict` takes x, or a dict of `x` and `label`", f"{list(x)}")
+                )
+            label = self.labels(x.get("label"), len(x["x"]))
+            x = {"x": x["x"]} if label is None else {"x": x["x"], "label": label}
+        return super().predict(x, *args, **options)
+
+    def check_batch(self, x, y=None):
+        super().check_batch(x)
         if y is not None:
             self.labels(y, len(y))
-        return super().fit(x, y, *args, **options)
 
     def restyle(self, x, label, new_label):
         """Return x with another label, its style held: decoded from the centre of q(z|x, label).
@@ -136,16 +170,19 @@ class ConditionalVAE(VAE):
             return None
         label = np.asarray(label)
         if self.num_classes:
+            shape = (rows,)
+            label = label[:, 0] if label.shape == (rows, 1) else label
             legal = label.dtype.kind in "iu" and label.size and label.ndim < 2
             if not legal or label.min() < -1 or label.max() >= self.num_classes:
+                one_hot = label.ndim == 2 and label.shape[1] == self.num_classes
                 raise ValueError(
                     message(
                         f"`label` must be one of the classes 0 to {self.num_classes - 1} that were "
                         "trained, or -1 for none",
-                        f"{np.unique(label)} of type {label.dtype}",
+                        f"{label.ravel()[:8]} of shape {label.shape} and type {label.dtype}",
+                        "Turn one-hot labels into classes with numpy.argmax." if one_hot else "",
                     )
                 )
-            shape = (rows,)
         else:
             if label.dtype.kind not in "iuf" or not np.isfinite(label).all():
                 raise ValueError(message("`label` must be a vector of finite numbers", f"{label}"))
@@ -158,11 +195,6 @@ class ConditionalVAE(VAE):
             )
         return np.broadcast_to(label, shape).astype("int32" if self.num_classes else "float32")
 
-    def call(self, inputs, training=None):
-        if isinstance(inputs, dict):
-            inputs = inputs["x"], inputs.get("label")
-        return super().call(inputs, training=training)
-
     @property
     def training_noise_dim(self):
         # By the last number the label is left out.
@@ -170,21 +202,38 @@ class ConditionalVAE(VAE):
 
     def terms(self, x, noise, training=False, gate=None, label=None):
         if noise.shape[-1] > self.latent_dim:
-            kept = noise[0, :, -1:] >= _quantile(self.label_drop)
+            kept = noise[0, :, -1:] >= NormalDist().inv_cdf(self.label_drop)
             label = self._condition(label, ops.shape(x)[0]) * ops.cast(kept, "float32")
-            noise = noise[..., :-1]
+            label, noise = Condition(label), noise[..., :-1]
         return super().terms(x, noise, training, gate, label)
 
     def get_config(self):
         return {**super().get_config(), **self._own_options()}
+
+    def _split(self, inputs):
+        if isinstance(inputs, dict):
+            return inputs["x"], inputs.get("label")
+        return super()._split(inputs)
 
     def _own_options(self):
         return {"num_classes": self.num_classes, "label_drop": self.label_drop}
 
     def _given(self, x, y):
         if y is None:
-            raise ValueError(message("A ConditionalVAE learns from x and labels", "x alone", _FIX))
-        return {"label": check_labels(y, self.num_classes) if self.num_classes else y}
+            name = type(self).__name__
+            raise ValueError(message(f"A {name} {self._learns_from}", "x alone", self._fit_fix))
+        return {"label": ops.reshape(y, (-1,)) if self.num_classes else y}
+
+    def blank(self, rows):
+        return {"label": Condition(ops.zeros((rows, self.condition_dim + 1)))}
+
+    def _targets(self, x, y):
+        """Return the labels that `fit` and `evaluate` are given beside an array."""
+        if y is not None:
+            return self.labels(y, len(y))
+        if hasattr(x, "shape"):
+            self._given(x, None)
+        return None
 
     def _beside(self, value, label, samples=1):
         rows = ops.shape(value)[0] // samples
@@ -194,19 +243,22 @@ class ConditionalVAE(VAE):
         """Return what stands for labels: the class or the vector, and whether there is one.
 
         Args:
-            label: None, one label or as many as rows; or the condition itself, a float tensor.
+            label: None, one label or as many as rows, or the `Condition` itself.
             rows: int, or a tensor.
 
         Output shape:
             `(rows, C + 1)`.
         """
         width = self.condition_dim + 1
+        if isinstance(label, Condition):
+            return label.value
+        if not ops.is_tensor(label) or hasattr(label, "numpy"):
+            label = self.labels(None if label is None else np.asarray(label), rows)
+            is_missing = label is None or (self.num_classes and label.min() < 0)
+            if is_missing and not self.label_drop:
+                raise ValueError(message(*self._needed))
         if label is None:
             return ops.zeros((rows, width))
-        if not ops.is_tensor(label):
-            label = self.labels(label, rows)
-        if len(label.shape) == 2 and label.shape[-1] == width:
-            return ops.cast(label, "float32")
         if not self.num_classes:
             return ops.concatenate([ops.cast(label, "float32"), ops.ones((rows, 1))], axis=-1)
         # By comparison: a one-hot operator counts -1 from the end in some runtimes.
@@ -233,10 +285,3 @@ def _check_pair(name, network):
                 f"Build it with keras_vae.networks.conditional_{name}.",
             )
         )
-
-
-def _quantile(share):
-    """Return what a standard normal number is below with this probability."""
-    if share in (0.0, 1.0):
-        return float("inf") if share else float("-inf")
-    return NormalDist().inv_cdf(share)

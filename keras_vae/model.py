@@ -66,6 +66,8 @@ class VAE(TrainableModel):
 
     # What a subclass logs besides the objective's terms.
     _own_terms = ()
+    # Whether a prior that uses the encoder is given this one's.
+    _binds_prior = True
 
     def __init__(
         self,
@@ -108,11 +110,12 @@ class VAE(TrainableModel):
         self.event_shape = tuple(input_shape[1:])
         encoder, decoder = self.networks()
         self.latent_dim = check_networks(encoder, decoder, self.event_shape, self.likelihood)
-        self.prior.bind(
-            encoder,
-            lambda x: self.posterior.parameters(encoder(x, training=False)),
-            self.event_shape,
-        )
+        if self._binds_prior:
+            self.prior.bind(
+                self.encoder,
+                lambda x: self.posterior.parameters(encoder(x, training=False)),
+                self.event_shape,
+            )
         z_shape = (None, self.latent_dim)
         for part in (self.likelihood, self.prior, self.objective):
             if not part.built:
@@ -144,7 +147,7 @@ class VAE(TrainableModel):
         return self.encoder, self.decoder
 
     def call(self, inputs, training=None):
-        x, label = inputs if isinstance(inputs, tuple) else (inputs, None)
+        x, label = self._split(inputs)
         posterior = self.encode(x, training=training, label=label)
         if not training:
             return self.decode(self.posterior.embed(posterior), label)
@@ -263,6 +266,10 @@ class VAE(TrainableModel):
     def drawn_labels(self, label, seeds):
         """Return labels for row seeds `(B,)`: those given; a subclass may draw what is missing."""
         return label
+
+    def _split(self, inputs):
+        """Return x and the labels, or None, of what `call` is given."""
+        return inputs if isinstance(inputs, tuple) else (inputs, None)
 
     def _own_options(self):
         """Return the arguments that a subclass has beside these."""

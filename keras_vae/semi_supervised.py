@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_vae import bounds, random
 from keras_vae.checks import message, number
-from keras_vae.conditional import ConditionalVAE
+from keras_vae.conditional import Condition, ConditionalVAE
 from keras_vae.likelihoods.base import first_largest
 from keras_vae.objectives import ELBO
 from keras_vae.registry import register
@@ -20,9 +20,10 @@ class SemiSupervisedVAE(ConditionalVAE):
     """Classifier q(y|x) and VAE p(x|z, y) learnt together, most of the labels being unknown.
 
     The model M2 of Kingma et al. 2014 (https://arxiv.org/abs/1406.5298). Of an example with a label
-    y training maximises the bound on log p(x|y) (eq. 6) and log q(y|x), weighted (eq. 9); of one
-    without it, the label is summed over by q(y|x) (eq. 7). On draws of z of another VAE in place of
-    x (`kv.data.few_labels(..., through=vae)`) it is M1+M2.
+    y training maximises the bound on log p(x|y), that of eq. 6 without the constant log p(y), and
+    log q(y|x), weighted (eq. 9); of one without it that on log p(x), the label being summed over by
+    q(y|x) (eq. 7). On draws of z of another VAE in place of x (`kv.data.few_labels(...,
+    through=vae)`) it is M1+M2.
 
     Args:
         encoder: `keras.Model` of x and a label, as of a `ConditionalVAE`.
@@ -56,6 +57,14 @@ class SemiSupervisedVAE(ConditionalVAE):
     """
 
     _own_terms = ("classification_loss", "accuracy")
+    _learns_from = "learns from x and labels, -1 where there is none"
+    _fit_fix = "Fit with kv.data.few_labels(data, (x, y)), or fit(x, labels)."
+    # Training never leaves a label out, so that the networks know nothing of that.
+    _needed = (
+        "A label is needed to decode z by p(x|z, y)",
+        "none",
+        "Give label=; classify(x) tells that of an x.",
+    )
 
     def __init__(self, encoder, decoder, classifier, classification_weight=10.0, **options):
         classifier = as_network("classifier", classifier)
@@ -72,6 +81,17 @@ class SemiSupervisedVAE(ConditionalVAE):
             )
         parts = {"classifier": classifier}
         super().__init__(encoder, decoder, shape[1], label_drop=0.0, parts=parts, **options)
+        if any(
+            getattr(part, "scale", 0) == "optimal" for part in self.likelihood._flatten_layers()
+        ):
+            raise ValueError(
+                message(
+                    "The scale of `likelihood` must be learned by gradients, since images are "
+                    "decoded by every label",
+                    "scale='optimal'",
+                    "Use Gaussian('learned'), or 'per_element'.",
+                )
+            )
         if not isinstance(self.objective, ELBO):
             raise ValueError(
                 message(
@@ -106,12 +126,6 @@ class SemiSupervisedVAE(ConditionalVAE):
     def reconstruct(self, x, label=None):
         return super().reconstruct(x, self._or_likely(x, label))
 
-    def call(self, inputs, training=None):
-        x, label = inputs if isinstance(inputs, tuple) else (inputs, None)
-        if isinstance(inputs, dict):
-            x, label = inputs["x"], inputs.get("label")
-        return super().call((x, self._or_likely(x, label)), training=training)
-
     def drawn_labels(self, label, seeds):
         """Return labels for row seeds `(B,)`: those given, and draws of p(y) where they lack."""
         uniforms = random.uniforms(seeds, 1, stream=random.CLASSES)[:, 0]
@@ -135,7 +149,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             ops.repeat(noise, classes, axis=1),
             training,
             gate,
-            self._condition(ops.tile(ops.arange(classes, dtype="int32"), (rows,)), None),
+            Condition(ops.tile(self._every_condition, (rows, 1))),
         )
 
         def by_class(value):
@@ -167,20 +181,13 @@ class SemiSupervisedVAE(ConditionalVAE):
         classifier = keras.saving.serialize_keras_object(self.classifier)
         return {**super().get_config(), "classifier": classifier}
 
+    def _split(self, inputs):
+        x, label = super()._split(inputs)
+        return x, self._or_likely(x, label)
+
     def _own_options(self):
         weight = self.classification_weight
         return {"classifier": self.classifier, "classification_weight": weight}
-
-    def _given(self, x, y):
-        if y is None:
-            raise ValueError(
-                message(
-                    "A SemiSupervisedVAE learns from x and labels, -1 where there is none",
-                    "x alone",
-                    "Fit with kv.data.few_labels(data, (x, y)), or fit(x, labels).",
-                )
-            )
-        return super()._given(x, y)
 
     def _loss_of(self, terms, training=None):
         loss, extra = super()._loss_of(terms, training)
@@ -196,30 +203,26 @@ class SemiSupervisedVAE(ConditionalVAE):
             return ops.cast(terms.label >= 0, "float32")
         return super()._counted(name, terms)
 
-    def _condition(self, label, rows):
-        # Training never leaves a label out, so that the networks know nothing of that.
-        if label is None or (not ops.is_tensor(label) and np.min(label) < 0):
-            raise ValueError(
-                message(
-                    "A label is needed to decode z by p(x|z, y)",
-                    "none",
-                    f"Give label=0 to {self.num_classes - 1}; classify(x) tells that of an x.",
-                )
-            )
-        return super()._condition(label, rows)
+    def blank(self, rows):
+        return {}
+
+    @property
+    def _every_condition(self):
+        classes = self.num_classes
+        return np.concatenate([np.eye(classes), np.ones((classes, 1))], axis=1).astype("float32")
 
     def _log_qy(self, x, training=False):
         return ops.log_softmax(ops.cast(self.classifier(x, training=training), "float32"))
 
     def _or_likely(self, x, label):
         """Return labels for x: those given, and the most likely class where there is none."""
-        if ops.is_tensor(label) and len(label.shape) == 2:
+        if isinstance(label, Condition):
             return label
         logits = ops.cast(self.classifier(x, training=False), "float32")
         likely = ops.cast(first_largest(logits), "int32")
         if label is None:
             return likely
-        if not ops.is_tensor(label):
-            label = ops.convert_to_tensor(self.labels(label, ops.shape(x)[0]))
+        if not ops.is_tensor(label) or hasattr(label, "numpy"):
+            label = self.labels(np.asarray(label), ops.shape(x)[0])
         label = ops.cast(ops.reshape(label, (-1,)), likely.dtype)
         return ops.where(label < 0, likely, label)

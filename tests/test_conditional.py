@@ -95,11 +95,60 @@ def test_it_is_saved_with_its_labels_and_predicts_in_another_process(digits, tmp
     assert np.abs(np.asarray(vae.reconstruct(x[:20])) - expected).max() > 0.05
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_labels_may_be_a_column_and_one_may_stand_for_all():
+    vae, x = conditional(), np.random.default_rng(0).random((4, *SHAPE)).astype("float32")
+    vae.compile(keras.optimizers.SGD(0.0))
+    y = np.array([1, 2, 3, -1])
+    found = [vae.evaluate(x, label, verbose=0) for label in (y, y[:, None])]
+    assert found[0] == found[1]
+    expected = vae.predict({"x": x, "label": y}, verbose=0)
+    np.testing.assert_array_equal(vae.predict({"x": x, "label": y[:, None]}, verbose=0), expected)
+    np.testing.assert_allclose(vae.predict({"x": x, "label": 3}, verbose=0)[2], expected[2])
+
+
+def test_bounds_with_and_without_labels_come_in_any_order():
+    vae, x = conditional(), np.random.default_rng(0).random((6, *SHAPE)) > 0.5
+    noise = kv.random.normals(kv.random.row_seeds(0, 6), 4, np.arange(3, dtype="int32"))
+    without = vae.terms(x.astype("float32"), noise)
+    expected = np.asarray(without.log_px).mean(0) - np.asarray(without.kl)
+    for _ in range(2):
+        np.testing.assert_allclose(vae.elbo(x, 3, seed=0), expected, rtol=1e-5)
+        for label in (3, np.arange(6)):
+            given = vae.elbo(x, 3, seed=0, label=label)
+            rows = vae.elbo(x[:4], 3, seed=0, label=np.broadcast_to(label, 6)[:4])
+            np.testing.assert_allclose(rows, given[:4], rtol=1e-5)
+            assert np.abs(given - expected).max() > 0.01
+
+
+def test_a_model_that_always_saw_labels_needs_one_everywhere():
+    vae, x = conditional(label_drop=0.0), np.zeros((2, *SHAPE), "float32")
+    for use in (
+        lambda: vae.generate(2),
+        lambda: vae.generate(2, label=[-1, 3]),
+        lambda: vae.elbo(x),
+        lambda: vae.predict(x, verbose=0),
+        lambda: vae.at(),
+    ):
+        with pytest.raises(ValueError, match="A label is needed, since training left none out"):
+            use()
+    assert vae.generate(2, label=3).shape == (2, *SHAPE)
+
+
+def test_a_prior_that_uses_the_encoder_is_shared_by_what_is_bound():
+    x = np.random.default_rng(0).random((3, *SHAPE)).astype("float32")
+    vae = conditional(prior=kv.priors.VampPrior(4, seed=0), likelihood="continuous_bernoulli")
+    other = vae.with_objective("iwae")
+    z = np.ones((1, 3, 4), "float32")
+    for bound in (vae.at(3), vae.at(), other):
+        np.testing.assert_allclose(bound.prior.log_prob(z), vae.prior.log_prob(z))
+    np.testing.assert_allclose(vae.at(3).elbo(x, seed=0), vae.elbo(x, seed=0, label=3), rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
 def test_a_share_of_the_labels_is_left_out_in_training(share):
     vae = conditional(label_drop=share)
     noise = np.asarray(vae.training_noise(np.int64(0), 2000))
-    assert noise.shape == (2000, 1, 5 if share else 4)
+    assert noise.shape == (2000, 1, 5)
     x = np.zeros((2000, *SHAPE), "float32")
     noise = noise.transpose(1, 0, 2)
     same = noise.copy()
@@ -157,8 +206,30 @@ def test_a_training_without_labels_or_with_others_is_refused():
     with pytest.raises(ValueError, match="classes 0 to 9"):
         vae.fit(x, np.array([0, 1, 2, 10]), verbose=0)
     labels = tf.data.Dataset.from_tensor_slices((x, [1, 2, 3, 10])).batch(2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="classes 0 to 9, or -1 for none"):
-        vae.fit(labels, verbose=0)
+    wrong = np.array([0, 1, 2, 10])
+    for use in (
+        lambda: vae.fit(labels, verbose=0),
+        lambda: vae.fit(x, wrong % 10, validation_data=(x, wrong), verbose=0),
+        lambda: vae.evaluate(x, wrong, verbose=0),
+        lambda: vae.evaluate(labels, verbose=0),
+        lambda: vae.predict({"x": x, "label": wrong}, verbose=0),
+        lambda: vae.predict({"x": x, "label": wrong * 0.5}, verbose=0),
+        lambda: vae.decode(np.zeros((4, 4)), tf.constant(wrong)),
+        lambda: vae.fit(x, wrong * 0.5, verbose=0),
+    ):
+        with pytest.raises(ValueError, match="classes 0 to 9 that were trained, or -1 for none"):
+            use()
+    with pytest.raises(ValueError, match=r"numpy\.argmax"):
+        vae.fit(x, np.eye(10)[wrong % 10], verbose=0)
+    with pytest.raises(ValueError, match="a dict of `x` and `label`"):
+        vae.predict({"x": x, "labels": wrong}, verbose=0)
+    for use in (
+        lambda: vae.fit(x, sample_weight=np.ones(4), verbose=0),
+        lambda: vae.evaluate(x, sample_weight=np.ones(4), verbose=0),
+        lambda: vae.evaluate(x, verbose=0),
+    ):
+        with pytest.raises(ValueError, match="learns from x and labels"):
+            use()
     with pytest.raises(ValueError, match=r"or \(4, 2\)"):
         conditional(None, 2).fit(x, np.zeros((4, 3)), verbose=0)
 
@@ -169,5 +240,6 @@ def test_networks_that_take_no_condition_are_refused():
         kv.ConditionalVAE(*plain)
     with pytest.raises(ValueError, match="conditions of 8 numbers"):
         conditional(num_classes=7)
-    with pytest.raises(ValueError, match="`label_drop` must be >= 0"):
-        conditional(label_drop=-0.1)
+    for share in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="`label_drop` must be >= 0 and < 1"):
+            conditional(label_drop=share)

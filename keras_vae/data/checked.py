@@ -10,10 +10,10 @@ import tensorflow as tf
 
 
 class Checker:
-    """Check the first array of every batch of the data that it is given.
+    """Check x of every batch of the data that it is given, and y where there is one.
 
     Args:
-        check: function of a NumPy array that raises `ValueError`.
+        check: function of one or two NumPy arrays that raises `ValueError`.
     """
 
     def __init__(self, check):
@@ -55,19 +55,19 @@ class Checker:
     def _look_at(self, batch):
         leaves = keras.tree.flatten(batch)
         if not leaves or hasattr(leaves[0], "__array__"):
-            self._check_array(leaves[0] if leaves else [])
+            self._check_arrays(*(leaves[:2] if leaves else [[]]))
         return batch
 
-    def _check_array(self, x):
+    def _check_arrays(self, *arrays):
         try:
-            self._check(np.asarray(x))
+            self._check(*map(np.asarray, arrays))
         except ValueError as error:
             self._error = error
             raise
 
     def _in_graph(self, *batch):
-        first = keras.tree.flatten(batch)[0]
-        with tf.control_dependencies([tf.numpy_function(self._check_array, [first], [])]):
+        leaves = keras.tree.flatten(batch)[:2]
+        with tf.control_dependencies([tf.numpy_function(self._check_arrays, leaves, [])]):
             batch = tf.nest.map_structure(tf.identity, batch)
         return batch if len(batch) > 1 else batch[0]
 

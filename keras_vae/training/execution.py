@@ -163,7 +163,7 @@ def _steps_per_execution(model, batch_size, callbacks):
 def _forward_seconds(model, x):
     noise = random.normals(random.row_seeds(0, len(x)), model.latent_dim)[None]
     start = time.perf_counter()
-    model.terms(x, noise).log_px.numpy()
+    model.terms(x, noise, **model.blank(len(x))).log_px.numpy()
     return time.perf_counter() - start
 
 

@@ -79,7 +79,7 @@ class TrainableModel(SteppingModel):
             ValueError: if values of x, of any batch, lie outside the likelihood's support.
         """
         x, y, kwargs["sample_weight"] = arrange(x, y, kwargs.get("sample_weight"))
-        checker = Checker(self.likelihood.check_values)
+        checker = Checker(self.check_batch)
         x = self._prepare_for(x, checker)
         if self.built and not self.optimizer.built:
             with self.distribute_strategy.scope():
@@ -113,12 +113,16 @@ class TrainableModel(SteppingModel):
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Return the objective and the parts of -ELBO as `keras.Model.evaluate` does."""
         x, y, kwargs["sample_weight"] = arrange(x, y, kwargs.get("sample_weight"))
-        checker = Checker(self.likelihood.check_values)
+        checker = Checker(self.check_batch)
         if not kwargs.get("_use_cached_eval_dataset"):
             # What `fit` validates with, it looks at itself.
             x = replicas.distribute(self, self._prepare_for(x, checker))
         with self.workers.answering(), checker.raising():
             return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
+
+    def check_batch(self, x, y=None):
+        """Raise `ValueError` if arrays x, or what comes beside them, do not fit the model."""
+        self.likelihood.check_values(x)
 
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:

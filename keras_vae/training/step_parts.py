@@ -59,18 +59,6 @@ def arrange(x, y, sample_weight):
     return x, y, sample_weight
 
 
-def check_labels(label, num_classes):
-    """Return a batch of classes, -1 standing for none; others end the step with an error.
-
-    Labels that come out of a data set are seen here first. XLA leaves the check out.
-    """
-    label = tf.convert_to_tensor(label)
-    legal = (label >= tf.cast(-1, label.dtype)) & (label < tf.cast(num_classes, label.dtype))
-    words = f"`label` must be one of the classes 0 to {num_classes - 1}, or -1 for none. Received:"
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(legal), [words, label])]):
-        return tf.identity(label)
-
-
 def weigh(per_example, sample_weight, losses):
     """Return the loss of each example: weighted, with what regularises the networks.
 

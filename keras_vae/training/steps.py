@@ -74,9 +74,15 @@ class SteppingModel(keras.Model):
         self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def seeded_terms(self, x, seeds, samples, **given):
+    def seeded_terms(self, x, seeds, samples):
         """Return the `Terms` of x for row seeds `(B,)` and indices of draws `(K,)`, compiled."""
-        return self.terms(x, random.normals(seeds, self.latent_dim, samples), **given)
+        return self.terms(x, random.normals(seeds, self.latent_dim, samples))
+
+    # A function of its own: TensorFlow cannot widen one that was traced without a label.
+    @tf.function(reduce_retracing=True, autograph=False)
+    def labelled_terms(self, x, seeds, samples, label):
+        """Return the `Terms` of x given labels `(B, ...)`, as `seeded_terms` does."""
+        return self.terms(x, random.normals(seeds, self.latent_dim, samples), label=label)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def log_weights_and_slope(self, x, noise):
@@ -157,6 +163,10 @@ class SteppingModel(keras.Model):
         # Keras would add a missing channel axis for the encoder, but not for the likelihood.
         check_event(x.shape, self.event_shape)
         return ops.cast(x, "float32"), self._given(x, y), sample_weight
+
+    def blank(self, rows):
+        """Return something for what `terms` is given beside x, where its time alone counts."""
+        return {}
 
     def _given(self, x, y):
         """Return what `terms` is given beside x, a dict of tensors; y says nothing to a VAE."""
