@@ -53,19 +53,33 @@ class _Sizes(_Words):
             self.fail(f"{value!r} must be integers with commas between them.", param, ctx)
 
 
-class _Numbers(_Words):
-    """One number, or several with commas between them: integers where all of them are."""
+def _as_labels(words, names):
+    """Return labels from words: names of classes, or numbers: one, or a list of several.
 
-    name = "numbers"
+    Args:
+        words: tuple of str, or None.
+        names: list of str, those of the classes that the file knows, or None.
+    """
+    if words is None:
+        return None
+    if names and all(word in names for word in words):
+        found = [names.index(word) for word in words]
+    else:
+        found = _as_numbers(words, names)
+    return found[0] if len(found) == 1 else found
 
-    def convert(self, value, param, ctx):
-        for kind in (int, float):
-            try:
-                numbers = [kind(word) for word in super().convert(value, param, ctx)]
-            except ValueError:
-                continue
-            return numbers[0] if len(numbers) == 1 else numbers
-        self.fail(f"{value!r} must be numbers with commas between them.", param, ctx)
+
+def _as_numbers(words, names):
+    for kind in (int, float):
+        try:
+            return [kind(word) for word in words]
+        except ValueError:
+            continue
+    known = f", or names of classes ({', '.join(names)})" if names else ""
+    received = ",".join(words)
+    raise click.UsageError(
+        f"--label must be numbers with commas between them{known}. Received: {received!r}."
+    )
 
 
 @click.group(
@@ -213,9 +227,9 @@ def _report(result, asked, labels):
 @output.temperature_option
 @click.option(
     "--label",
-    type=_Numbers(),
-    help="Of a file that takes labels: a class, or one for each image, such as 0,1,2; or the "
-    "numbers of a vector.  [default: none]",
+    type=_Words(),
+    help="Of a file that takes labels: a class, by name or else by number, or one for each image, "
+    "such as 0,1,2; or the numbers of a vector.  [default: none]",
 )
 @click.option("--out", required=True, type=click.Path(), help=".png for a grid, .npy for arrays.")
 def generate(file, count, seed, temperature, label, out):
@@ -227,7 +241,9 @@ def generate(file, count, seed, temperature, label, out):
     output.clean_up_on_sigterm()
     from export import pictures, runtimes
 
-    images = runtimes.load(file).generate(count, temperature, seed, label).image
+    opened = runtimes.load(file)
+    label = _as_labels(label, opened.metadata.get("labels"))
+    images = opened.generate(count, temperature, seed, label).image
     pictures.save(images, out)
     click.echo(f"Wrote {out} ({output.size(out)}, {count} images).")
 

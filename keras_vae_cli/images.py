@@ -23,8 +23,9 @@ _NEXT = ("--out", "samples.png")
     "--label",
     "names",
     multiple=True,
-    help="Images of this class, by a RUN that was trained with --conditional; again for more, or "
-    "all. Those of each class come from the same z.",
+    help="Images of this class, by a RUN that was trained with --conditional: its name, or its "
+    "place (from 0) where none has that name; again for more, or all. Those of each class come "
+    "from the same z.",
 )
 @click.option(
     "--out",
@@ -50,7 +51,7 @@ def generate(run, count, seed, temperature, names, out, quiet):
     opened = runs.load(run)
     vae, labels = opened.vae, None
     if names:
-        if "all" in names and "all" not in uses.classes(opened):
+        if names == ("all",) and "all" not in uses.classes(opened):
             names = uses.classes(opened)
         labels = uses.labels_of(opened, names)
     if output.is_table(opened):

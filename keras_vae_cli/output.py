@@ -29,7 +29,9 @@ count_option = click.option(
     help="How many images.",
 )
 label_option = click.option(
-    "--label", help="The class of the images, for a RUN that was trained with --conditional."
+    "--label",
+    help="The class of all images, its name or else its place, for a RUN that was trained with "
+    "--conditional. Without it: as if none were known.",
 )
 temperature_option = click.option(
     "--temperature",

@@ -57,11 +57,13 @@ def check_given(names, options):
     for name in names:
         if not takes(name, options):
             owner, values = _BELONG_TO[name]
+            is_flag = values == (True,)
+            chosen = f"--{owner}" if is_flag else f"--{owner} {values[0]}"
             raise ValueError(
                 kv.checks.message(
-                    f"`{name}` is an option of {owner} {' or '.join(map(str, values))} alone",
-                    f"{owner}={options[owner]!r}",
-                    f"Leave it out, or choose --{owner} {values[0]}.".replace(" True.", "."),
+                    f"`{name}` is an option of {owner if is_flag else ' or '.join(values)} alone",
+                    f"no {chosen}" if is_flag else f"{owner}={options[owner]!r}",
+                    f"Leave it out, or choose {chosen}.",
                 )
             )
 

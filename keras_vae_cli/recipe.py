@@ -21,6 +21,14 @@ def load(source, load_options, labels, progress):
         progress: bool, whether to show progress.
     """
     data = kv.data.load(source, **load_options, labels=labels, progress=progress)
+    if labels and data.num_classes < 2:
+        raise ValueError(
+            kv.checks.message(
+                "--conditional needs examples of at least 2 classes",
+                f"{data.name!r}, with {data.num_classes}",
+                "Leave it out: all examples are of one class.",
+            )
+        )
     if data.test is None:
         raise ValueError(
             kv.checks.message(
@@ -53,14 +61,7 @@ def _check_for_tables(options):
         ("network", ("mlp",)),
         ("prior", ("standard_normal", "gaussian_mixture", "real_nvp")),
         ("noise", ("none",)),
-        ("conditional", (False,)),
     ):
-        if options[name] is True:
-            raise ValueError(
-                kv.checks.message(
-                    f"--{name} must be left out for a table", f"--{name}", "It is for images."
-                )
-            )
         if options[name] not in legal:
             raise ValueError(
                 kv.checks.message(

@@ -95,8 +95,8 @@ def upscale(run, source, out, progress, reading, factor, seed):
 def restyle(run, source, out, progress, reading, new, label):
     """Write the images of INPUT to OUT as they would be with another label, their style held.
 
-    RUN was trained with --conditional. The class that they have, where INPUT does not say it, is
-    given by --label. OUT and INPUT are as for `keras-vae denoise`.
+    RUN was trained with --conditional. The class that they have is what INPUT says, unless --label
+    says another. OUT and INPUT are as for `keras-vae denoise`.
     """
     from keras_vae import uses
 

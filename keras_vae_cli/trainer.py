@@ -59,6 +59,8 @@ def find(team, source, out, options, given, overwrite, resume):
     """
     if options["recipe"] is None:
         options["recipe"] = "table" if data.is_table(source) else "best"
+    if options["conditional"] and data.is_table(source):
+        raise click.UsageError("--conditional is for images. Received: a table.")
     options = parts.complete(options)
     for name in ("drop_columns", "categorical_columns"):
         options[name] = list(options[name])

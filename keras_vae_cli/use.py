@@ -48,7 +48,9 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
     opened = runs.load(run)
     conditional = uses.has_labels(opened)
     if annealed and conditional:
-        raise click.UsageError("--annealed is for models without labels. Received: one with them.")
+        raise click.UsageError(
+            "--annealed is for models without labels. Received: one with them. Leave it out."
+        )
     dataset = opened.load_data(labels=conditional, progress=not quiet).test
     if max_images:
         dataset = dataset.unbatch().take(max_images).batch(128)

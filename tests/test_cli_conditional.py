@@ -149,12 +149,16 @@ def test_noise_and_labels_go_together(command_line, folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("generate", "RUN", "--label", "cow", "--out", "x.png"), "(cat, dog, emu). Received: cow"),
-        (("generate", "RUN", "--label", "3", "--out", "x.png"), "Received: 3"),
-        (("restyle", "RUN", "test", "x.npy", "--to", "cow"), "Received: cow"),
-        (("restyle", "RUN", "test", "x.npy", "--to", "cat", "--label", "a"), "Received: a"),
+        (
+            ("generate", "RUN", "--label", "cow", "--out", "x.png"),
+            "('cat', 'dog', 'emu'). Received: 'cow'",
+        ),
+        (("generate", "RUN", "--label", "3", "--out", "x.png"), "Received: '3'"),
+        (("restyle", "RUN", "test", "x.npy", "--to", "cow"), "Received: 'cow'"),
+        (("restyle", "RUN", "test", "x.npy", "--to", "cat", "--label", "a"), "Received: 'a'"),
         (("restyle", "RUN", "test", "x.npy"), "--to"),
-        (("score", "RUN", "test", "--out", "x.csv", "--label", "cow"), "Received: cow"),
+        (("generate", "RUN", "--label", "all", "--label", "3", "--out", "x.png"), "'all'"),
+        (("score", "RUN", "test", "--out", "x.csv", "--label", "cow"), "Received: 'cow'"),
         (("evaluate", "RUN", "--annealed", 2), "for models without labels"),
     ],
 )
@@ -185,7 +189,7 @@ def test_training_with_labels_needs_them(command_line, tmp_path, digits_of_three
     before = sorted(tmp_path.iterdir())
     for source, options, message in (
         (tmp_path / "x.npy", ("--conditional",), "needs a source with labels"),
-        (tmp_path / "t.csv", ("--conditional",), "--conditional"),
+        (tmp_path / "t.csv", ("--conditional",), "--conditional is for images"),
         ("digits", ("--conditional", "--label-drop", "1.5"), "`label_drop` must be"),
         ("digits", ("--label-drop", "0.5"), "Leave it out, or choose --conditional."),
     ):
@@ -193,3 +197,55 @@ def test_training_with_labels_needs_them(command_line, tmp_path, digits_of_three
         assert outcome.status == 2
         assert message in outcome.err, outcome.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_exported_file_knows_the_names_of_its_classes(command_line, run, tmp_path):
+    outcome = command_line("export", run, "--formats", "tflite", "--out", tmp_path / "exported")
+    assert outcome.status == 0, outcome.err
+    file = tmp_path / "exported" / "tflite" / "model_float32.tflite"
+    for label, places in (("emu", [2, 2]), ("2", [2, 2]), ("cat,emu", [0, 2])):
+        out = tmp_path / "x.npy"
+        words = ("export", "generate", file, "-n", 2, "--seed", 3, "--label", label, "--out", out)
+        assert command_line(*words).status == 0
+        expected = runs.load(run).vae.generate(2, seed=3, label=places)
+        np.testing.assert_allclose(np.load(out), expected, atol=1e-5)
+    outcome = command_line(*words[:-4], "--label", "cow", "--out", tmp_path / "y.npy")
+    assert outcome.status == 2 and "(cat, dog, emu). Received: 'cow'" in outcome.err
+
+
+def test_numbers_that_are_names_mean_the_class_of_that_name(
+    command_line, digits_of_three, tmp_path, reader
+):
+    # In the order of texts "10" is the first one.
+    for image, label in zip(*digits_of_three, strict=True):
+        folder = tmp_path / "images" / ["2", "30", "10"][label]
+        folder.mkdir(exist_ok=True, parents=True)
+        pixels = np.rint(image[..., 0] * 255).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{len(list(folder.iterdir()))}.png")
+    options = ("--conditional", "--network", "mlp", "--latent-dim", 4, "--recipe", "textbook")
+    options += ("--epochs", 30, "--learning-rate", 3e-3, "--scale", "optimal", "--quiet")
+    run = tmp_path / "run"
+    assert command_line("train", tmp_path / "images", "--out", run, *options).status == 0
+    assert command_line("export", run, "--formats", "tflite", "--out", tmp_path / "e").status == 0
+    file = tmp_path / "e" / "tflite" / "model_float32.tflite"
+    for verb, source in (("generate",), run), (("export", "generate"), file):
+        out = tmp_path / "x.npy"
+        assert command_line(*verb, source, "--label", "2", "-n", 40, "--out", out).status == 0
+        assert np.mean(read(reader, np.load(out)) == 0) > 0.9
+    # Labels of an array are places, whatever the names.
+    x, y = digits_of_three
+    np.savez(tmp_path / "some.npz", x=x[:60], y=[[1, 2, 0][label] for label in y[:60]])
+    out = tmp_path / "y.npy"
+    assert command_line("restyle", run, tmp_path / "some.npz", out, "--to", "30").status == 0
+    vae = runs.load(run).vae
+    expected = vae.restyle(x[:60], np.array([1, 2, 0])[y[:60]], 2)
+    assert np.abs(np.load(out) - 255 * np.clip(expected, 0, 1)).max() <= 1
+
+
+def test_one_class_is_none_to_choose_from(command_line, digits_of_three, tmp_path):
+    x, y = digits_of_three
+    np.savez(tmp_path / "one.npz", x=x[y == 0], y=y[y == 0])
+    words = ("train", tmp_path / "one.npz", "--conditional", "--out", tmp_path / "run")
+    outcome = command_line(*words)
+    assert outcome.status == 2 and "at least 2 classes" in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]

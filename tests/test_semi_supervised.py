@@ -190,6 +190,41 @@ def test_draws_of_another_vae_stand_in_place_of_the_images():
     np.testing.assert_allclose(z.var(0), expected, rtol=0.1)
 
 
+def test_the_label_of_an_image_stays_beside_its_z(digits):
+    vae = kv.VAE(
+        kv.networks.mlp_encoder(SHAPE, 8, units=(128,), seed=0),
+        kv.networks.mlp_decoder(SHAPE, 8, units=(128,), seed=1),
+        likelihood=kv.likelihoods.Gaussian(0.2),
+        seed=2,
+    )
+    vae.compile(keras.optimizers.Adam(3e-3))
+    vae.fit(digits.train, epochs=30, verbose=0)
+    batches = kv.data.few_labels(digits, 100, labelled_rows=50, through=vae)
+    x, y = batches.labelled
+    scale = np.exp(0.5 * np.asarray(vae.encode(x).z_log_var))
+    centers = np.asarray(vae.embed(x))
+    for z, label in batches.take(2):
+        # In units of its own noise a draw is nearest to the image that it is a draw of.
+        z, label = z.numpy()[-50:], label.numpy()[-50:]
+        distance = np.square((z[:, None] - centers) / scale).sum(-1) + 2 * np.log(scale).sum(-1)
+        assert np.mean(y[distance.argmin(axis=1)] == label) > 0.9
+    sizes = {"latent_dim": 4, "condition_dim": 10, "units": (64,)}
+    likelihood = kv.likelihoods.Gaussian("per_element")
+    taught = kv.SemiSupervisedVAE(
+        kv.networks.conditional_encoder(kv.networks.mlp_encoder, (8,), seed=0, **sizes),
+        kv.networks.conditional_decoder(
+            kv.networks.mlp_decoder, (8,), params_per_channel=2, seed=1, **sizes
+        ),
+        kv.networks.mlp_classifier((8,), 10, units=(64,), seed=3),
+        likelihood=likelihood,
+        seed=2,
+    )
+    taught.compile(keras.optimizers.Adam(3e-3))
+    taught.fit(batches, epochs=30, verbose=0)
+    found = kv.latent.embed(vae, digits.test)
+    assert np.mean(taught.classify(found.z).argmax(axis=1) == found.labels) > 0.85
+
+
 def test_what_does_not_fit_is_refused(digits):
     with pytest.raises(ValueError, match=r"logits \(B, C\) of at least 2 classes"):
         sizes = {"latent_dim": 4, "condition_dim": 10}
@@ -214,6 +249,10 @@ def test_what_does_not_fit_is_refused(digits):
         vae.fit(x, np.array([0, -1, 2, 10]), verbose=0)
     with pytest.raises(ValueError, match="A label is needed to decode"):
         vae.decode(np.zeros((1, 4)))
+    with pytest.raises(ValueError, match=r"`data` must be what kv\.data\.load gives"):
+        kv.data.few_labels(digits.train, 10)
+    with pytest.raises(ValueError, match="`through` must be a trained VAE"):
+        kv.data.few_labels(digits, 10, through="vae")
     with pytest.raises(ValueError, match="`data` must have labels"):
         kv.data.few_labels(kv.data.load("digits"), 10)
     with pytest.raises(ValueError, match="`labelled` must have labels"):

@@ -49,6 +49,11 @@ def few_labels(data, labelled, labelled_rows=20, seed=0, through=None):
     (TensorShape([74, 8, 8, 1]), 10)
     """
     labelled_rows = checks.integer("labelled_rows", labelled_rows, 1)
+    if not isinstance(data, LoadedData):
+        received = type(data).__name__
+        raise ValueError(checks.message("`data` must be what kv.data.load gives", received))
+    if through is not None and not hasattr(through, "latent_dim"):
+        raise ValueError(checks.message("`through` must be a trained VAE", f"{through!r}"))
     seed = random.check_seed(seed) % 2**63
     part, few = data.parts["train"], _few(data, labelled, seed)
     fetch_all, fetch_few = (

@@ -8,6 +8,8 @@ import numpy as np
 from keras_vae.checks import message
 from keras_vae.conditional import ConditionalVAE
 
+_MOST_SHOWN, _LONGEST = 20, 60
+
 
 def classes(run):
     """Return the names of the classes that a run's model was trained with, a list of str.
@@ -36,12 +38,14 @@ def has_labels(run):
     return isinstance(run.vae, ConditionalVAE)
 
 
-def labels_of(run, names):
+def labels_of(run, names, whose="A label", fix=""):
     """Return the labels `(N,)` of class names, int32; -1 of None.
 
     Args:
         run: `runs.Run`.
-        names: list of str, int or None: the names of classes, or their numbers.
+        names: list of str, int or None: the names of classes, or where none has that name its
+            place among them.
+        whose, fix: str, for the error.
 
     Raises:
         ValueError: if one was not trained.
@@ -52,13 +56,17 @@ def labels_of(run, names):
     wrong = sorted({str(name) for name in names if name is not None and str(name) not in places})
     if wrong:
         raise ValueError(
-            message(
-                f"A label must be one that was trained ({', '.join(map(str, known))})",
-                ", ".join(wrong),
-            )
+            message(f"{whose} must be one that was trained ({_shown(known)})", _shown(wrong), fix)
         )
     found = [-1 if name is None else places[str(name)] for name in names]
     return np.array(found, np.int32)
+
+
+def _shown(names):
+    """Return some names so that blanks in them are seen."""
+    texts = [f"'{name}'"[:_LONGEST] for name in names[:_MOST_SHOWN]]
+    more = len(names) - len(texts)
+    return ", ".join(texts) + (f" and {more} more" if more else "")
 
 
 def at(run, name=None):

@@ -140,7 +140,10 @@ def restyle(run, source, out, label, from_label=None, progress=False, **options)
     def make(x, _, labels):
         old = np.full(len(x), -1 if fixed is None else fixed)
         if fixed is None and labels is not None:
-            old = labels_of(run, labels.tolist())
+            old = labels
+            if labels.dtype.kind not in "iu":
+                fix = "Give the one that they have with from_label (--label)."
+                old = labels_of(run, labels.tolist(), "The labels of INPUT", fix)
         return run.vae.restyle(_seen(run, x), old, new)
 
     return _write(run, source, out, make, (), progress, options)
