@@ -98,10 +98,7 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         "seed": seed,
     }
     metrics |= {"accuracy": float(np.mean(right))} if right else {}
-    notes = [LABEL_NOTE] if np.concatenate(known).all() else []
-    if grey or not vae.likelihood.is_discrete:
-        notes.append(GREY_NOTE if grey else DENSITY_NOTE)
-    return metrics | ({"note": " ".join(notes)} if notes else {})
+    return metrics | _note(vae, grey, np.concatenate(known).all())
 
 
 def annealed(vae, x, num_steps=100, num_chains=16, seed=0):
@@ -221,6 +218,14 @@ def _of_weights(effective_samples, num_samples):
             "draws (num_samples), or bound it by annealing."
         )
     return metrics
+
+
+def _note(vae, grey, given):
+    """Return what the numbers are numbers of, where it is not plainly log p(x)."""
+    notes = [LABEL_NOTE] if given else []
+    if grey or not vae.likelihood.is_discrete:
+        notes.append(GREY_NOTE if grey else DENSITY_NOTE)
+    return {"note": " ".join(notes)} if notes else {}
 
 
 def _standard_error(values):
