@@ -49,7 +49,8 @@ def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):
     Args:
         vae: `VAE`, trained.
         data: what `keras_vae.data.load` gives, whose validation or test part is compared with
-            the training part; or an array or batches of held-out examples.
+            the training part; or an array or batches of held-out examples. To a
+            `ConditionalVAE` the labels of data with labels are given.
         max_examples: int >= 20, how many of each part are looked at.
         num_samples: int >= 2, draws of z for each.
         seed: int, of the draws.
@@ -62,8 +63,8 @@ def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):
     """
     integer("max_examples", max_examples, _MIN_EXAMPLES)
     integer("num_samples", num_samples, 2)
-    held_out, train = _parts(data, max_examples)
-    for name, x in (("held-out", held_out), ("training", train)):
+    held_out, train = _parts(vae, data, max_examples)
+    for name, (x, _) in (("held-out", held_out), ("training", train)):
         outside = None if x is None else _support(vae, name, x)
         if outside:
             return Diagnosis([outside], {})
@@ -72,9 +73,10 @@ def diagnose(vae, data, max_examples=1000, num_samples=50, seed=0):
     return Diagnosis([found for found in findings if found], _numbers(evidence))
 
 
-def _gather(vae, x, train, num_samples, seed):
+def _gather(vae, held_out, train, num_samples, seed):
+    (x, label), (train_x, train_label) = held_out, train
     seeds = random.row_seeds(seed, len(x))
-    posterior = vae.encode(x)
+    posterior = vae.encode(x, label=label)
     z_mean, z_log_var = (ops.convert_to_numpy(value) for value in posterior[:2])
     return Evidence(
         vae,
@@ -82,8 +84,10 @@ def _gather(vae, x, train, num_samples, seed):
         z_mean,
         _unit_information(*_moments(vae, posterior, num_samples, seeds)),
         z_log_var,
-        bounds.estimate(vae, x, num_samples, seeds),
-        None if train is None else bounds.estimate(vae, train, num_samples, seed),
+        bounds.estimate(vae, x, num_samples, seeds, label=label),
+        None
+        if train_x is None
+        else bounds.estimate(vae, train_x, num_samples, seed, label=train_label),
         aggregate.measures(vae, z_mean, z_log_var, seeds),
     )
 
@@ -113,13 +117,13 @@ def _unit_information(variance, mean_log_variance):
     return 0.5 * (np.log(variance) - mean_log_variance)
 
 
-def _parts(data, count):
-    """Return held-out and training examples as arrays; the latter are None if not known."""
+def _parts(vae, data, count):
+    """Return x and labels, held-out ones and those of training; what is not known is None."""
     if not hasattr(data, "train"):
-        return evaluation.first_examples(data, count, _MIN_EXAMPLES), None
+        return evaluation.first_labelled(vae, data, count, _MIN_EXAMPLES), (None, None)
     with getattr(data, "at_first_epoch", contextlib.nullcontext)():
         return tuple(
-            evaluation.first_examples(part, count, _MIN_EXAMPLES)
+            evaluation.first_labelled(vae, part, count, _MIN_EXAMPLES)
             for part in (evaluation.held_out(data), data.train)
         )
 

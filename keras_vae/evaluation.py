@@ -9,6 +9,7 @@ from keras_vae import aggregate, annealing, bounds, random
 from keras_vae.checks import message
 from keras_vae.conditional import ConditionalVAE
 from keras_vae.progress import bar
+from keras_vae.semi_supervised import SemiSupervisedVAE
 
 # A latent unit is active where its mean varies more than this over the data (Burda et al. 2016,
 # section 5.2, https://arxiv.org/abs/1509.00519).
@@ -38,7 +39,7 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
     Args:
         vae: `VAE`.
         dataset: batches of x, or of tuples that begin with x, such as `data.test`; or an array. To
-            a `ConditionalVAE` the labels of (x, label) are given.
+            a `ConditionalVAE` the labels of (x, label) are given; -1 stands for none.
         num_samples: int >= 1, the draws of z per example, for all the bounds.
         seed: int; example i draws from (seed, i), so that the batch size changes nothing.
         chunk_size: int >= 1, draws that are decoded at a time.
@@ -50,8 +51,10 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         where there are several; `bits_per_dim` where x is discrete; `effective_samples` (mean)
         and `degenerate` (the share of the examples whose importance weights are worth fewer
         than two draws); what `aggregate.measures` gives, such as `mutual_information`, where
-        the posterior is normal; `active_units`, `latent_dim`, `num_samples`, `n`, `seed`; `note`
-        where the numbers are no log-probabilities, `warning` where the weights are degenerate.
+        the posterior is normal; `accuracy` of a `SemiSupervisedVAE` (the share of the labelled
+        examples whose most likely class is the label); `active_units`, `latent_dim`, `num_samples`,
+        `n`, `seed`; `note` where the numbers are no log-probabilities, or are given labels;
+        `warning` where the weights are degenerate.
 
     Raises:
         ValueError: if there are no examples or an argument is out of its range.
@@ -60,18 +63,19 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         Rate and distortion: Alemi et al. 2018, https://arxiv.org/abs/1711.00464.
     """
     seed = random.check_seed(seed)
-    parts, posteriors, n, grey, given = [], [], 0, False, False
+    parts, posteriors, known, right, n, grey = [], [], [], [], 0, False
     number_of_batches = _number_of_batches(dataset)
     if number_of_batches == math.inf:
         raise ValueError(
             message("`dataset` must end", "an endless one", "Write dataset.take(100).")
         )
-    found = _with_labels(vae, dataset)
+    found = labelled_batches(vae, dataset)
     for x, label in bar(found, progress, "Evaluating", "batch", number_of_batches):
         seeds = random.row_seeds(seed, len(x), first_row=n)
         parts.append(bounds.estimate(vae, x, num_samples, seeds, chunk_size, label))
         posterior = vae.encode(x, label=label)
-        given = given or label is not None
+        known.append(_known(vae, label, len(x)))
+        right.extend(_right(vae, x, label, known[-1]))
         shown = (*posterior[:2], vae.posterior.embed(posterior))
         posteriors.append(np.stack([keras.ops.convert_to_numpy(value) for value in shown]))
         grey = grey or bool(vae.likelihood.is_grey(x).any())
@@ -93,10 +97,8 @@ def evaluate(vae, dataset, num_samples=500, seed=0, chunk_size=None, progress=Fa
         "n": n,
         "seed": seed,
     }
-    notes = [LABEL_NOTE] if given else []
-    if grey or not vae.likelihood.is_discrete:
-        notes.append(GREY_NOTE if grey else DENSITY_NOTE)
-    return metrics | ({"note": " ".join(notes)} if notes else {})
+    metrics |= {"accuracy": float(np.mean(right))} if right else {}
+    return metrics | _note(vae, grey, np.concatenate(known).all())
 
 
 def annealed(vae, x, num_steps=100, num_chains=16, seed=0):
@@ -148,15 +150,25 @@ def first_examples(dataset, count, least=1):
     Raises:
         ValueError: if there are fewer than `least`.
     """
-    found = []
-    for x in batches(dataset):
-        found.append(x)
-        if sum(map(len, found)) >= count:
+    return first_labelled(None, dataset, count, least)[0]
+
+
+def first_labelled(vae, dataset, count, least=1):
+    """Return the first examples as `first_examples` does, and their labels.
+
+    The labels are None for a model or a data set without.
+    """
+    found, n = [], 0
+    for pair in labelled_batches(vae, dataset):
+        found.append(pair)
+        n += len(pair[0])
+        if n >= count:
             break
-    x = np.concatenate(found)[:count] if found else np.zeros((0,))
-    if len(x) < least:
-        raise ValueError(message(f"There must be at least {least} examples", f"{len(x)}"))
-    return x
+    if n < least:
+        raise ValueError(message(f"There must be at least {least} examples", f"{n}"))
+    xs, labels = zip(*found) if found else ([np.zeros((0,))], [None])
+    has_labels = all(label is not None for label in labels)
+    return np.concatenate(xs)[:count], np.concatenate(labels)[:count] if has_labels else None
 
 
 def held_out(data):
@@ -208,19 +220,46 @@ def _of_weights(effective_samples, num_samples):
     return metrics
 
 
+def _note(vae, grey, given):
+    """Return what the numbers are numbers of, where it is not plainly log p(x)."""
+    notes = [LABEL_NOTE] if given else []
+    if grey or not vae.likelihood.is_discrete:
+        notes.append(GREY_NOTE if grey else DENSITY_NOTE)
+    return {"note": " ".join(notes)} if notes else {}
+
+
 def _standard_error(values):
     return values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def _with_labels(vae, dataset):
+def _known(vae, label, rows):
+    """Return which of so many rows have a label, `(rows,)`."""
+    if label is None or not vae.num_classes:
+        return np.full(rows, label is not None)
+    return np.broadcast_to(label >= 0, (rows,))
+
+
+def _right(vae, x, label, known):
+    """Return whether the most likely class of each labelled x is its label; of most models none."""
+    if not isinstance(vae, SemiSupervisedVAE) or not known.any():
+        return []
+    return (vae.classify(x[known]).argmax(axis=1) == label[known]).tolist()
+
+
+def labelled_batches(vae, dataset):
     """Yield pairs of x and labels, which are None for a model or a data set without."""
-    takes = isinstance(vae, ConditionalVAE) and not hasattr(dataset, "shape")
-    if not takes:
+    if hasattr(dataset, "shape"):
         yield from ((x, None) for x in batches(dataset))
         return
     for batch in dataset:
-        x, *rest = batch if isinstance(batch, tuple) else (batch,)
-        yield next(batches([x])), np.asarray(rest[0]) if rest else None
+        x, label = x_and_label(vae, batch)
+        yield next(batches([x])), None if label is None else np.asarray(label)
+
+
+def x_and_label(vae, batch):
+    """Return x and labels of a batch; the labels are None for a model or a batch without."""
+    x, *rest = batch if isinstance(batch, tuple) else (batch,)
+    return x, rest[0] if rest and isinstance(vae, ConditionalVAE) else None
 
 
 def batches(dataset):

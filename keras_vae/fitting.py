@@ -34,7 +34,8 @@ def fit_prior(
     Args:
         vae: `VAE`, trained. It is left as it is.
         prior: "gaussian_mixture", "real_nvp", or a `Prior` that is not built yet.
-        data: what `keras_vae.data.load` gives; or an array, of which a tenth validates.
+        data: what `keras_vae.data.load` gives; or an array, of which a tenth validates. To a
+            `ConditionalVAE` the labels of data with labels are given.
         epochs: int >= 1, passes over the training data; None for as many as make 2000 steps, and
             no fewer than 20.
         learning_rate: float > 0, at first; it falls to zero along a cosine.
@@ -55,7 +56,7 @@ def fit_prior(
     seed = random.check_seed(seed)
     prior = _new_prior(prior, seed)
     integer("batch_size", batch_size, 1)
-    train, validation = _parts(vae, data)
+    train, held_out = _parts(vae, data)
     part = "Test" if getattr(data, "validation", data) is None else "Validation"
     fitted = vae.with_prior(prior)
     if isinstance(train, np.ndarray):
@@ -77,13 +78,13 @@ def fit_prior(
                 "Lower the learning rate, and see that the data and the VAE's weights are finite.",
             )
         )
-    _compare(vae, fitted, validation, seed, part if verbose else None)
+    _compare(vae, fitted, *held_out, seed, part if verbose else None)
     return fitted
 
 
-def _compare(vae, fitted, x, seed, part):
+def _compare(vae, fitted, x, label, seed, part):
     """Warn where the ELBO of held-out x fell, and print it if their part is named."""
-    before, after = (bounds.elbo(each, x, 10, seed).mean() for each in (vae, fitted))
+    before, after = (bounds.elbo(each, x, 10, seed, label=label).mean() for each in (vae, fitted))
     if after < before:
         warnings.warn(
             f"The fitted prior is worse than the earlier one: the ELBO of held-out data fell from "
@@ -120,13 +121,20 @@ class _PriorModel(keras.Model):
         self.prior = prior
         self._seeds = keras.random.SeedGenerator(seed)
         # A function, so that Keras does not take the VAE for a part of this.
-        self._draw = lambda x, noise: vae.posterior.sample(vae.encode(x), noise)[0]
+        self._draw = lambda x, label, noise: vae.posterior.sample(
+            vae.encode(x, label=label), noise
+        )[0]
+        self._split = lambda batch: evaluation.x_and_label(vae, batch)
         self._latent_dim = vae.latent_dim
 
+    def train_step(self, data):
+        # Whole, since Keras keeps the second of a pair from `call`, as what is to be predicted.
+        return super().train_step((data,))
+
     def call(self, batch):
-        x = batch[0] if isinstance(batch, tuple) else batch
+        x, label = self._split(batch)
         shape = (1, ops.shape(x)[0], self._latent_dim)
-        z = self._draw(x, keras.random.normal(shape, dtype="float32", seed=self._seeds))
+        z = self._draw(x, label, keras.random.normal(shape, dtype="float32", seed=self._seeds))
         log_prob = self.prior.log_prob(ops.stop_gradient(z))
         self.add_loss(-ops.mean(log_prob))
         return log_prob
@@ -148,10 +156,10 @@ def _new_prior(prior, seed):
 
 
 def _parts(vae, data):
-    """Return what to train on, batches or an array, and an array to validate with."""
+    """Return what to train on, batches or an array, and x and labels to validate with."""
     if hasattr(data, "train"):
-        held_out = evaluation.first_examples(evaluation.held_out(data), _MOST_VALIDATED)
-        return data.train, bounds.check_batch(vae, held_out)
+        x, label = evaluation.first_labelled(vae, evaluation.held_out(data), _MOST_VALIDATED)
+        return data.train, (bounds.check_batch(vae, x), label)
     x = bounds.check_batch(vae, data)
     if len(x) < _VALIDATED:
         raise ValueError(
@@ -159,12 +167,13 @@ def _parts(vae, data):
         )
     # Spread, since the order of an array may mean something.
     validated = np.arange(len(x)) % _VALIDATED == 0
-    return x[~validated], x[validated][:_MOST_VALIDATED]
+    return x[~validated], (x[validated][:_MOST_VALIDATED], None)
 
 
 def _draws(vae, train, seed):
     """Return draws of z for the first thousand examples, an array `(N, D)`."""
-    x = bounds.check_batch(vae, evaluation.first_examples(train, _DRAWN))
+    x, label = evaluation.first_labelled(vae, train, _DRAWN)
+    x = bounds.check_batch(vae, x)
     seeds = random.row_seeds(seed, len(x))
     noise = random.normals(seeds, vae.latent_dim)[None]
-    return ops.convert_to_numpy(vae.posterior.sample(vae.encode(x), noise)[0][0])
+    return ops.convert_to_numpy(vae.posterior.sample(vae.encode(x, label=label), noise)[0][0])

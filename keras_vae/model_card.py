@@ -6,6 +6,7 @@ _NUMBERS = {
     "rate": ("rate, the KL", "nats per example"),
     "distortion": ("distortion, -E[log p(x given z)]", "nats per example"),
     "bits_per_dim": ("NLL in bits", "bits per dimension"),
+    "accuracy": ("accuracy of the classifier q(y given x)", "of the labelled examples"),
     "active_units": ("active latent units", "of"),
 }
 

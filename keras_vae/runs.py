@@ -65,10 +65,12 @@ class Run:
         path: `pathlib.Path`.
         config: dict, what `config.json` holds: the sections `data`, `model` and `training`, the
             `seed` and the versions of the packages.
+        label: int, the class that its model is given; None for none. See `uses.at`.
     """
 
     path: pathlib.Path
     config: dict
+    label: int | None = None
 
     @functools.cached_property
     def vae(self):

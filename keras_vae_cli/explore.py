@@ -124,16 +124,18 @@ def attribute(run, present, absent, images, steps, out):
     opened = _open(run, out)
     import numpy as np
 
-    from keras_vae import latent
+    from keras_vae import latent, uses
 
     data = opened.load_data(labels=True, progress=False)
-    found = latent.embed(opened.vae, data.test)
+    # Given the label, z would not carry the class, of which the attribute is made.
+    vae = uses.at(opened).vae
+    found = latent.embed(vae, data.test)
     names = np.array(data.class_names or [str(i) for i in range(data.num_classes)])
     labels = names[found.labels]
     direction = latent.attribute(found.z, labels, present, absent)
     z = found.z[labels == absent][:images]
     moved = latent.shift(z, direction, np.linspace(0.0, 1.0, steps))
-    flat = np.asarray(opened.vae.decode(moved.reshape(-1, moved.shape[-1])))
+    flat = np.asarray(vae.decode(moved.reshape(-1, moved.shape[-1])))
     _save(flat.reshape(len(z), steps, *flat.shape[1:]), out, run)
 
 

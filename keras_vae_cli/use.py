@@ -88,10 +88,10 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
 def diagnose(run, max_images, seed):
     """Look for what commonly goes wrong with a VAE in RUN, and say what to change."""
     output.import_keras_vae()
-    from keras_vae import runs
+    from keras_vae import runs, uses
 
     opened = runs.load(run)
-    data = opened.load_data(progress=False)
+    data = opened.load_data(labels=uses.has_labels(opened), progress=False)
     found = opened.vae.diagnose(data, max_examples=max_images, seed=seed)
     for line in str(found).splitlines():
         click.echo(click.wrap_text(line, 100, subsequent_indent="   "))

@@ -65,6 +65,24 @@ class PartExamples:
             for begin in range(0, wanted, _BATCH):
                 yield self._read(part, first, begin, min(begin + _BATCH, wanted))[0]
 
+    def of_class(self, label, limit):
+        """Yield x of about `limit` examples with a label, an int, chosen as `sample` does."""
+        if all(isinstance(part, Rows) for part in self._parts):
+            chosen = [_rows_of_class(part, label) for part in self._parts]
+            chosen = PartExamples([part for part in chosen if len(part)], self._binarize)
+            yield from chosen.sample(limit) if len(chosen) else ()
+            return
+        for part, first in zip(self._parts, self._starts, strict=False):
+            for begin in range(0, len(part), _BATCH):
+                end = min(begin + _BATCH, len(part))
+                x, _, labels = self._read(part, first, begin, end)
+                found = x[labels == label][:limit]
+                limit -= len(found)
+                if len(found):
+                    yield found
+                if not limit:
+                    return
+
     def _read(self, part, first, begin, end):
         if isinstance(part, Rows):
             rows = part.indices[begin:end]
@@ -83,6 +101,10 @@ class PartExamples:
 
     def _named(self, labels):
         return np.array(self._names)[labels] if self._names else labels
+
+
+def _rows_of_class(part, label):
+    return Rows(part.store, part.indices[np.asarray(part.store.labels)[part.indices] == label])
 
 
 class _Stream:

@@ -31,6 +31,9 @@ class Embedding(NamedTuple):
 def embed(vae, dataset, progress=False):
     """Return the centre of q(z|x) of each example of a data set.
 
+    A `ConditionalVAE` is given the labels of (x, label), so that z is what is left of x beside the
+    class; `vae.at()` is the same model without, whose z carries the class too.
+
     Args:
         vae: `VAE`.
         dataset: an array, or batches of x or (x, y), such as `data.train` loaded with
@@ -41,15 +44,16 @@ def embed(vae, dataset, progress=False):
         `Embedding`.
 
     Raises:
-        ValueError: if the data set is empty.
+        ValueError: if the data set is empty, or a label is none of a `ConditionalVAE`'s.
     """
     z, labels = [], []
     if hasattr(dataset, "shape"):
         dataset = evaluation.batches(dataset)
     for batch in bar(dataset, progress, "Embedding", "batch"):
         x, *rest = batch if isinstance(batch, tuple) else (batch,)
-        z.append(ops.convert_to_numpy(vae.embed(x)))
         labels += [np.asarray(part) for part in rest[:1]]
+        given = None if evaluation.x_and_label(vae, batch)[1] is None else labels[-1]
+        z.append(ops.convert_to_numpy(vae.embed(x, given)))
     if not z:
         raise ValueError(message("`dataset` must hold at least one example", "an empty one"))
     return Embedding(np.concatenate(z), np.concatenate(labels) if labels else None)

@@ -10,7 +10,7 @@ from keras_vae import plotting
 from keras_vae.checks import integer
 from keras_vae.results import read_column
 from keras_vae.runs import DETECTORS
-from keras_vae.uses.inputs import check_out, open_examples
+from keras_vae.uses.inputs import check_out, open_examples, own_examples
 from keras_vae.uses.writing import without_empty, write
 
 # What a detector learns from and is calibrated with, at most.
@@ -22,7 +22,8 @@ _FULL_RED = 0.99
 def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     """Return the `AnomalyDetector` of a run, fitted to its training and validation data.
 
-    It is kept in the run's folder, so that only the first call takes its time.
+    It is kept in the run's folder, so that only the first call takes its time. Of a run that is
+    given a label (`uses.at`) normal examples are those of that label.
 
     Args:
         run: `runs.Run`.
@@ -36,7 +37,9 @@ def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     from keras_vae import anomaly
 
     anomaly.get(criterion)
-    path = run.path / DETECTORS / f"{criterion}-{run.checksum:08x}.npz"
+    # By another name than once, when a label's detectors were calibrated with examples of all.
+    of_label = "" if run.label is None else f"-label{run.label}"
+    path = run.path / DETECTORS / f"{criterion}{of_label}-{run.checksum:08x}.npz"
     found = None
     if path.is_file():
         # A damaged one is made anew.
@@ -53,12 +56,12 @@ def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
 def _fitted(run, criterion, progress, false_alarm_rate):
     from keras_vae import anomaly
 
-    held_out = open_examples(run, "validation")
+    held_out = np.concatenate(list(own_examples(run, "validation", _CALIBRATED)))
     if false_alarm_rate is not None:
-        anomaly.place(min(_CALIBRATED, len(held_out)), false_alarm_rate)
+        anomaly.place(len(held_out), false_alarm_rate)
     found = anomaly.AnomalyDetector(run.vae, criterion)
-    found.fit(open_examples(run, "train").sample(_LEARNT), progress=progress)
-    return found.calibrate(np.concatenate(list(held_out.sample(_CALIBRATED))), progress=progress)
+    found.fit(own_examples(run, "train", _LEARNT), progress=progress)
+    return found.calibrate(held_out, progress=progress)
 
 
 def detect(

@@ -57,6 +57,30 @@ def open_examples(run, source, part=None, resize=False, binarize=None, event_sha
     return table_examples.open_table(source, columns, **named)
 
 
+def own_examples(run, part, limit):
+    """Yield x of about `limit` examples of a part of a run's data, of its label's if it has one.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    examples = open_examples(run, part)
+    if run.label is None:
+        yield from examples.sample(limit)
+        return
+    count = 0
+    for x in examples.of_class(run.label, limit):
+        count += len(x)
+        yield x
+    if not count:
+        raise ValueError(
+            message(
+                f"The run's {part} part must have examples of the label",
+                "none",
+                "Leave the label out.",
+            )
+        )
+
+
 def _check_own(run, source, event_shape):
     if event_shape not in (None, tuple(run.vae.event_shape)):
         raise ValueError(

@@ -72,6 +72,8 @@ def _shown(names):
 def at(run, name=None):
     """Return a run whose model is given a label, and that takes x alone.
 
+    What it compares with, of the run's own data, are the examples of that label.
+
     Args:
         run: `runs.Run`.
         name: str or int, a class; None for none, of any run.
@@ -82,7 +84,7 @@ def at(run, name=None):
     if name is None and not has_labels(run):
         return run
     label = None if name is None else int(labels_of(run, [name])[0])
-    bound = dataclasses.replace(run)
+    bound = dataclasses.replace(run, label=label)
     bound.vae = run.vae.at(label)
     # What was made with another label is not this run's.
     bound.checksum = run.checksum

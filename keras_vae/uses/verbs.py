@@ -10,7 +10,7 @@ from keras_vae.checks import integer
 from keras_vae.parts import in_parts
 from keras_vae.results import read_column
 from keras_vae.shards import row_bytes
-from keras_vae.uses.inputs import check_out, open_examples
+from keras_vae.uses.inputs import check_out, open_examples, own_examples
 from keras_vae.uses.writing import Written, without_empty, write
 
 # What a density is compared with, at most.
@@ -47,7 +47,8 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
     Returns:
         `Written`; the columns are `log_prob` in nats, its `standard_error` over the draws, the
         `effective_samples` of them, `bits_per_dim` where x is discrete, and `share_less_likely`:
-        the share of up to 2,000 training examples that are less likely. Where the draws are worth
+        the share of up to 2,000 training examples (of a run that is given a label, of those with
+        it) that are less likely. Where the draws are worth
         one or two, as of examples far from all others, log p(x) is too low by more than its error
         says. A row of a table without any value has none.
     """
@@ -55,7 +56,7 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
     seed = random.check_seed(seed)
     check_out(source, out)
     examples = open_examples(run, source, **options)
-    learnt = np.concatenate(list(open_examples(run, "train").sample(_COMPARED)))
+    learnt = np.concatenate(list(own_examples(run, "train", _COMPARED)))
     usual = np.sort(bounds.log_prob(run.vae, learnt, num_samples, seed))
     likelihood = run.vae.likelihood
     nats_per_bit = math.prod(run.vae.event_shape) * math.log(2.0)
