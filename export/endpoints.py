@@ -90,7 +90,11 @@ def labels_of(vae):
     # Its decoder has never seen an example without a class: one is drawn, or read off the image,
     # where there is what to do it with.
     is_drawn = isinstance(vae, SemiSupervisedVAE)
-    needed_by = [name for name, row in ENDPOINTS.items() if row.inputs == ("z",) and is_drawn]
+    needed_by = [
+        name
+        for name, row in ENDPOINTS.items()
+        if not vae.label_drop and not (is_drawn and row.inputs != ("z",))
+    ]
     return Labels(vae.num_classes, None, tuple(needed_by))
 
 

@@ -250,11 +250,18 @@ def write_history(path, history):
             writer.writerow([epoch, *values])
 
 
-def write_pictures(run, vae, history, images, seed):
-    """Write the curves of training into a run, and of images samples and reconstructions."""
+def write_pictures(run, vae, history, images, seed, labels=None):
+    """Write the curves of training into a run, and of images samples and reconstructions.
+
+    Args:
+        run, vae, history: see `write_model`.
+        images: array `(N, *event)`.
+        seed: int, of the samples.
+        labels: None, or those of the images.
+    """
     if len(vae.event_shape) == 3:
         _write_samples(vae, run.path / SAMPLES, seed)
-        plotting.save_pairs(images, vae.reconstruct(images), run.path / RECONSTRUCTIONS)
+        plotting.save_pairs(images, vae.reconstruct(images, labels), run.path / RECONSTRUCTIONS)
     plotting.save_history(history, run.path / HISTORY_PICTURE)
 
 

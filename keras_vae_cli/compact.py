@@ -32,7 +32,10 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
         output.shorten(made.path),
         output.size(made.path),
         output.count(range(made.count)),
-        next_command=("keras-vae", "decompress", output.shorten(run.path), str(out), "images"),
+        next_command=(
+            *("keras-vae", "decompress", output.shorten(run.path), str(out), "images"),
+            *(() if run.label is None else ("--label", uses.name_of(run))),
+        ),
     )
 
 

@@ -165,8 +165,8 @@ class Session:
                     self.vae, self.data.test, _METRIC_SAMPLES, seed=seed, progress=progress
                 )
                 run.write_metrics(metrics)
-                images = kv.evaluation.first_examples(self.data.test, _PICTURES)
-                kv.runs.write_pictures(run, self.vae, history, images, seed)
+                images, labels = kv.evaluation.first_labelled(self.vae, self.data.test, _PICTURES)
+                kv.runs.write_pictures(run, self.vae, history, images, seed, labels)
             except KeyboardInterrupt:
                 self.interrupted = True
         run.config.update(self.config)

@@ -249,3 +249,30 @@ def test_one_class_is_none_to_choose_from(command_line, digits_of_three, tmp_pat
     outcome = command_line(*words)
     assert outcome.status == 2 and "at least 2 classes" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
+
+
+def test_a_run_that_always_saw_labels_needs_one(command_line, tmp_path):
+    run = tmp_path / "run"
+    words = ("--label-drop", 0, "--epochs", 1, "--network", "mlp", "--latent-dim", 3, "--quiet")
+    words += ("--binarize", "threshold", "--prior", "standard_normal")
+    outcome = command_line("train", "digits", "--conditional", "--out", run, *words)
+    assert outcome.status == 0, outcome.err
+    for verb, *more in (("generate",), ("embed", "test"), ("compress", "test")):
+        out = [tmp_path / "x.kvz"] if verb == "compress" else ["--out", tmp_path / "x.npz"]
+        out = ["--out", tmp_path / "x.png"] if verb == "generate" else out
+        outcome = command_line(verb, run, *more, *out)
+        assert outcome.status == 2 and "A label is needed" in outcome.err
+    assert command_line("evaluate", run, "--num-samples", 3, "--quiet").status == 0
+    file = tmp_path / "x.kvz"
+    outcome = command_line("compress", run, "test", file, "--binarize", "--label", 3)
+    assert "--label 3" in outcome.out.splitlines()[-1], outcome.err
+    outcome = command_line("decompress", run, file, tmp_path / "y.npy", "--label", 4)
+    assert outcome.status == 2 and "(--label)" in outcome.err
+    assert command_line("decompress", run, file, tmp_path / "y.npy", "--label", 3).status == 0
+    exported = tmp_path / "exported"
+    outcome = command_line("export", run, "--formats", "tflite,onnx", "--out", exported)
+    assert outcome.status == 0, outcome.err
+    words = ("export", "generate", exported / "tflite" / "model_float32.tflite")
+    outcome = command_line(*words, "--out", tmp_path / "z.png")
+    assert outcome.status == 2 and "no label" in outcome.err
+    assert command_line(*words, "--label", 3, "-n", 2, "--out", tmp_path / "z.png").status == 0

@@ -194,7 +194,7 @@ def check(vae, path):
             message(
                 f"{path} needs the model that it was written with, {needed[:12]}",
                 f"another one, {given[:12]}",
-                "Give the run folder of that model.",
+                "Give the run folder of that model, and its label (--label) if it had one.",
             )
         )
     return count, blocks

@@ -33,6 +33,14 @@ def classes(run):
     return names or [str(label) for label in range(run.vae.num_classes)]
 
 
+def name_of(run):
+    """Return the name of the class that a run's model is given, or None; see `at`."""
+    if run.label is None:
+        return None
+    names = run.config["model"].get("classes")
+    return names[run.label] if names else str(run.label)
+
+
 def has_labels(run):
     """Return whether a run's model was trained with labels."""
     return isinstance(run.vae, ConditionalVAE)
