@@ -60,6 +60,8 @@ def collect(vae, images, label=None):
 
 def posterior_draws(vae, images, label=None):
     """Return a draw of z from q(z|x) of each image, or q(z|x, label), by a fixed seed."""
+    if label is None:
+        label = labels_to_try(vae, None, len(images), "encode")
     noise = np.random.default_rng(_SEED).standard_normal((1, len(images), vae.latent_dim))
     z, _ = vae.posterior.sample(vae.encode(images, label=label), noise.astype(np.float32))
     return np.asarray(z)[0]
