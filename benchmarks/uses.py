@@ -256,7 +256,8 @@ def condition():
     """Generate digits that are asked for, and read them."""
     learnt, test = mnist()
     model = uses_restored.classifier(*learnt, epochs=15)
-    found = uses_conditioned.asked_for(conditional_model(), model, learnt, test, _ASKED_FOR)
+    vaes = {"keras_vae": conditional_model(), "keras_vae, KL weighted by 1": conditional_model(1)}
+    found = uses_conditioned.asked_for(vaes, model, learnt, test, _ASKED_FOR)
     write("condition", {"images": _ASKED_FOR, "of": found})
     print(json.dumps(found, indent=1))
 

@@ -10,6 +10,8 @@ from uses_parts import ROWS, binary
 import keras_vae as kv
 
 CLASSES = 10
+# The weight of the KL of the model that is asked for images.
+BETA = 4
 _COMPONENTS = 32
 _BATCH, _UNITS = 128, (500, 500)
 # Of the trainings with few labels: rows of a batch, those with a label, and what the weight of the
@@ -21,14 +23,15 @@ _ALONE_EPOCHS, _LOOKED_AT = 400, 50
 _RATE, _SIZES = 3e-3, {"M2": 50, "M1+M2": 32}
 
 
-def train_conditional(latent_dim, epochs):
-    """Return a ConditionalVAE of binarised digits."""
+def train_conditional(latent_dim, epochs, beta):
+    """Return a ConditionalVAE of binarised digits, the KL weighted by beta."""
     data = kv.data.load("mnist", batch_size=_BATCH, labels=True, binarize="dynamic")
     likelihood = kv.likelihoods.Bernoulli()
     vae = kv.ConditionalVAE(
         *_networks(data.image_shape, latent_dim, _UNITS, likelihood, data.mean, gated=True),
         num_classes=CLASSES,
         likelihood=likelihood,
+        objective=kv.objectives.ELBO(beta=beta),
         seed=2,
     )
     _compile(vae, 1e-3, epochs * len(data.train))
@@ -56,14 +59,14 @@ def _compile(vae, rate, steps):
     vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)))
 
 
-def asked_for(vae, model, learnt, test, count=1000, seed=0):
+def asked_for(vaes, model, learnt, test, count=1000, seed=0):
     """Return how often a classifier reads the label that images were made for, and their spread.
 
     The spread is the variance of the pixels within a label, as a part of that of test images: the
     mean image of a label has none, however well it is read.
 
     Args:
-        vae: `ConditionalVAE`.
+        vaes: dict from names to `ConditionalVAE`s.
         model: classifier.
         learnt, test: pairs of images `(N, H, W, 1)` and labels.
         count: int, images to make.
@@ -72,7 +75,10 @@ def asked_for(vae, model, learnt, test, count=1000, seed=0):
     labels = np.arange(count) % CLASSES
     means = np.stack([learnt[0][learnt[1] == label].mean(axis=0) for label in range(CLASSES)])
     made = {
-        "keras_vae": np.asarray(vae.generate(count, seed=seed, label=labels)),
+        **{
+            name: np.asarray(vae.generate(count, seed=seed, label=labels))
+            for name, vae in vaes.items()
+        },
         "mean image of the label": means[labels],
         f"normal distribution of {_COMPONENTS} components": _drawn(learnt, labels, seed),
     }

@@ -63,9 +63,9 @@ def binary_model():
     return kept_model("mnist_40_binary", 40, make=train_residual, **options)[0]
 
 
-def conditional_model():
-    """Return the model of digits and their labels, D=10."""
-    path = RESULTS / "mnist_10_conditional.keras"
+def conditional_model(beta=uses_conditioned.BETA):
+    """Return the model of digits and their labels, D=10, the KL weighted by beta."""
+    path = RESULTS / f"mnist_10_conditional_{beta}.keras"
     if not path.is_file():
-        uses_conditioned.train_conditional(10, 30).save(path)
+        uses_conditioned.train_conditional(10, 20, beta).save(path)
     return keras.models.load_model(path)

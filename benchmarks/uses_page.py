@@ -226,6 +226,7 @@ def text():
         )
         + uses_text.CONDITION.format(
             images=asked["images"],
+            beta=uses_conditioned.BETA,
             asked_for=_asked_for(asked),
             labels=few[0]["labels"],
             draws=len(few),

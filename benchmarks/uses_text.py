@@ -207,12 +207,13 @@ keras-vae restyle RUN INPUT sevens --to 7
 
 A column is one z, a row one label: the style is held while the label changes. Of {images:,} images
 that were asked for by label, a classifier trained apart on grey images reads (the model: gated
-dense layers, D=10, a tenth of the labels left out in training):
+dense layers, D=10, a tenth of the labels left out in training, the KL weighted by {beta}):
 
 {asked_for}
 
 Spread is the variance of the pixels within a label beside that of test images: a mean image is
-read best, and is one image.
+read best, and is one image. The more the KL weighs, the more of z is like the prior that new images
+are drawn from, and the less it tells.
 
 ![Test digits as every other digit](uses/restyle.png)
 
