@@ -59,9 +59,10 @@ def check_given(names, options):
             owner, values = _BELONG_TO[name]
             is_flag = values == (True,)
             chosen = f"--{owner}" if is_flag else f"--{owner} {values[0]}"
+            of = chosen if is_flag else f"{owner} {' or '.join(values)}"
             raise ValueError(
                 kv.checks.message(
-                    f"`{name}` is an option of {owner if is_flag else ' or '.join(values)} alone",
+                    f"`{name}` is an option of {of} alone",
                     f"no {chosen}" if is_flag else f"{owner}={options[owner]!r}",
                     f"Leave it out, or choose {chosen}.",
                 )

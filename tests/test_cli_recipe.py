@@ -23,7 +23,8 @@ def session():
     load = {name: options[name] for name in trainer._DATA_OPTIONS}
     names = ("source", "out", "overwrite", "resume", "quiet", *trainer._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
-    data = recipe.load("digits", {**load, "shuffle_seed": options["seed"]}, progress=False)
+    loaded = {**load, "shuffle_seed": options["seed"]}
+    data = recipe.load("digits", loaded, labels=False, progress=False)
     return recipe.prepare(data, load, options, Workers(tf.distribute.get_strategy()))
 
 
