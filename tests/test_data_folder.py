@@ -73,7 +73,7 @@ def test_flat_folder_and_part_folders_without_classes(tmp_path):
     assert flat.num_classes is None and flat.num_train == 5
     parts = load(tmp_path / "parts")
     assert (parts.num_train, parts.num_test, parts.num_classes) == (5, 5, None)
-    with pytest.raises(ValueError, match="labels=True needs"):
+    with pytest.raises(ValueError, match="needs a source with labels"):
         load(tmp_path / "flat", labels=True)
 
 

@@ -299,7 +299,7 @@ def test_mean_is_that_of_the_training_images():
         ({"shuffle_seed": -1}, "`shuffle_seed` must be an integer >= 0"),
         ({"cache": "yes"}, "`cache` must be one of 'auto', True, False"),
         ({"value_range": (1, 0)}, "`value_range` must be two numbers (low, high)"),
-        ({"labels": True}, "labels=True .--conditional. needs a source with labels"),
+        ({"labels": True}, "needs a source with labels"),
         ({"test_fraction": 0.001}, "Too few examples: `test_fraction`"),
     ],
 )

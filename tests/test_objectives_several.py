@@ -138,7 +138,7 @@ def test_the_estimate_of_q_of_z_is_unbiased_over_batches():
             *(tf.gather(value, rows, axis=1) for value in terms[:3]),
             None,
             tf.gather(terms.z, rows, axis=1)[:1],
-            *(tf.gather(value, rows) for value in terms[5:]),
+            *(tf.gather(value, rows) for value in terms[5:8]),
         )
         information = BetaTC(4).extra(part._replace(log_qz=part.log_qz[:1]))["mutual_information"]
         estimates.append(np.exp(terms.log_qz.numpy()[0, 0] - float(information[0])))
