@@ -221,8 +221,17 @@ Test images, and each of them as 0 to 9.
 
 ### Few labels
 
+```bash
+keras-vae train INPUT --labelled 100 --out RUN
+keras-vae train INPUT --labelled FEW --out RUN
+keras-vae classify RUN INPUT --out classes.csv
+```
+
 `kv.SemiSupervisedVAE` learns from images of which few have a label, `kv.data.few_labels` makes
-the batches. Test error with {labels} labels, ten of each digit, drawn {draws} times:
+the batches; on the command line 100 of the labels of INPUT are kept, or those of FEW stand beside
+images without any. M1+M2 is for Python: the z of another model in place of x.
+
+Test error with {labels} labels, ten of each digit, drawn {draws} times:
 
 {few_labels}
 

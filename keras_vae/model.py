@@ -182,7 +182,11 @@ class VAE(TrainableModel):
 
     def reconstruct(self, x, label=None):
         """Return the decoded centre of q(z|x), `(B, *event)`: no random number is drawn."""
-        return self.decode(self.embed(x, label), label)
+        return self.likelihood.mean(self.reconstruction_params(x, label))
+
+    def reconstruction_params(self, x, label=None):
+        """Return the parameters of p(x|z) for the centre z of q(z|x): `(B, *params_shape)`."""
+        return self.params(self.embed(x, label), label)
 
     def generate(self, n=None, temperature=1.0, seed=None, label=None):
         """Return means of p(x|z) for draws of z from the prior; see `generation.generate`."""

@@ -63,7 +63,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     _needed = (
         "A label is needed to decode z by p(x|z, y)",
         "none",
-        "Give label=; classify(x) tells that of an x.",
+        "Give label= (--label); classify(x) tells that of an x.",
     )
 
     def __init__(self, encoder, decoder, classifier, classification_weight=10.0, **options):
@@ -123,8 +123,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         label = self._or_likely(x, label)
         return super().encode(x, training=training, label=label)
 
-    def reconstruct(self, x, label=None):
-        return super().reconstruct(x, self._or_likely(x, label))
+    def reconstruction_params(self, x, label=None):
+        return super().reconstruction_params(x, self._or_likely(x, label))
 
     def drawn_labels(self, label, seeds):
         """Return labels for row seeds `(B,)`: those given, and draws of p(y) where they lack."""
@@ -184,6 +184,14 @@ class SemiSupervisedVAE(ConditionalVAE):
     def _split(self, inputs):
         x, label = super()._split(inputs)
         return x, self._or_likely(x, label)
+
+    def _given(self, x, y):
+        return {} if y is None else super()._given(x, y)
+
+    def _training_terms(self, x, given, place, noise=None):
+        if not given:
+            super()._given(x, None)
+        return super()._training_terms(x, given, place, noise)
 
     def _own_options(self):
         weight = self.classification_weight

@@ -22,6 +22,7 @@ _WARMUPS = {
 # Options that mean something beside some values of another option alone.
 _BELONG_TO = {
     "beta": ("objective", ("elbo", "beta_tc")),
+    "initial_beta": ("objective", ("elbo", "beta_tc")),
     "free_bits": ("objective", ("elbo",)),
     "warmup": ("objective", ("elbo", "beta_tc")),
     "warmup_epochs": ("objective", ("elbo", "beta_tc")),
@@ -37,6 +38,8 @@ _RISE_SHARE, _MOST_RISE = 0.05, 500
 _FINISH_RATE = 0.8
 _CONTEXT_DIM = 32
 _PSEUDO_INPUTS, _COUPLINGS = 500, 8
+# Of images whose classes are told by convolutions: they halve the image twice.
+_LEAST_SIDE = 4
 
 
 def complete(options):
@@ -79,7 +82,9 @@ def check(options):
     chosen = kv.posteriors.get(options["posterior"])
     if options["noise"] != "none":
         kv.restore.Noise(options["noise"], options["noise_strength"])
-    kv.checks.number("label_drop", options["label_drop"], minimum=0, maximum=1)
+    kv.checks.number("label_drop", options["label_drop"], minimum=0, below=1)
+    if options["labelled"]:
+        _check_labelled(options)
     if options["warmup_epochs"] is not None:
         kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
     if options["finish_epochs"] and (options["beta"], options["free_bits"]) != (1.0, 0.0):
@@ -92,6 +97,29 @@ def check(options):
         )
     aim = objective({**options, "warmup_epochs": 0}, num_train=2, steps_per_epoch=1)
     aim.check(kv.priors.get(options["prior"]), chosen)
+
+
+def is_number(labelled):
+    """Return whether --labelled counts labels, rather than naming a source."""
+    return bool(labelled) and labelled.isascii() and labelled.isdigit()
+
+
+def _check_labelled(options):
+    """Refuse what a model that learns from few labels cannot have."""
+    for name, legal in (
+        ("conditional", False),
+        ("objective", "elbo"),
+        ("finish_epochs", 0),
+        ("prior", ("standard_normal", "gaussian_mixture", "real_nvp")),
+    ):
+        value = options[name]
+        if value != legal and (not isinstance(legal, tuple) or value not in legal):
+            wanted = " or ".join(legal) if isinstance(legal, tuple) else legal
+            raise ValueError(
+                kv.checks.message(
+                    f"`{name}` must be {wanted} with --labelled", value, "Leave it out."
+                )
+            )
 
 
 def likelihood(options):
@@ -116,7 +144,8 @@ def objective(options, num_train, steps_per_epoch):
     name, beta = options["objective"], options["beta"]
     if options["warmup_epochs"]:
         steps = math.ceil(options["warmup_epochs"] * steps_per_epoch)
-        beta = _WARMUPS[options["warmup"]](steps=steps, final=beta)
+        warmup = _WARMUPS[options["warmup"]]
+        beta = warmup(steps=steps, initial=options["initial_beta"], final=beta)
     if name == "iwae":
         return _iwae(options)
     if name == "beta_tc":
@@ -161,9 +190,7 @@ def build(data, options, steps_per_epoch):
         decoder = kv.networks.table_decoder(data.columns, size, seed=seed + 1)
     else:
         chosen = likelihood(options)
-        make_encoder, make_decoder = (
-            _maker(data, options, side) for side in ("encoder", "decoder")
-        )
+        make_encoder, make_decoder = (_maker(options, side) for side in ("encoder", "decoder"))
         encoder = make_encoder(data.image_shape, size, context_dim=context_dim, seed=seed)
         decoder = make_decoder(
             data.image_shape,
@@ -175,12 +202,7 @@ def build(data, options, steps_per_epoch):
     if options["noise"] != "none":
         noise = options["noise"], options["noise_strength"], seed + 5
         encoder = kv.restore.noisy_encoder(encoder, *noise)
-    make = kv.VAE
-    if options["conditional"]:
-        make = functools.partial(
-            kv.ConditionalVAE, num_classes=data.num_classes, label_drop=options["label_drop"]
-        )
-    vae = make(
+    vae = _model_class(data, options)(
         encoder=encoder,
         decoder=decoder,
         likelihood=chosen,
@@ -193,13 +215,31 @@ def build(data, options, steps_per_epoch):
     return vae
 
 
-def _maker(data, options, side):
+def _maker(options, side):
     """Return the function that makes an encoder or a decoder of images."""
     make = getattr(kv.networks, f"{options['network']}_{side}")
-    if not options["conditional"]:
+    classes = options.get("classes")
+    if not classes:
         return make
     conditional = getattr(kv.networks, f"conditional_{side}")
-    return functools.partial(conditional, make, condition_dim=data.num_classes)
+    return functools.partial(conditional, make, condition_dim=len(classes))
+
+
+def _model_class(data, options):
+    """Return what makes the VAE of its parts, by what it learns of labels."""
+    if options["labelled"]:
+        size = (data.image_shape, len(options["classes"]))
+        small = min(data.image_shape[:2]) < _LEAST_SIDE
+        make = kv.networks.mlp_classifier if small else kv.networks.conv_classifier
+        classifier = make(*size, seed=options["seed"] + 6)
+        return functools.partial(kv.SemiSupervisedVAE, classifier=classifier)
+    if options["conditional"]:
+        return functools.partial(
+            kv.ConditionalVAE,
+            num_classes=len(options["classes"]),
+            label_drop=options["label_drop"],
+        )
+    return kv.VAE
 
 
 def build_finish(vae, options, steps_per_epoch):

@@ -9,26 +9,46 @@ from keras_vae_cli import parts
 from keras_vae_cli.session import Session
 
 _MIN_EPOCHS, _MIN_IMAGES = 10, 128_000
+# The rows that have a label, beside a batch of those that have none.
+_LABELLED_SHARE = 0.25
 
 
-def load(source, load_options, labels, progress):
-    """Return the data of a run.
+def load(source, load_options, options, progress):
+    """Return the data of a run, and those that have a label where few have: a number, or data.
 
     Args:
         source: str, as `keras_vae.data.load` takes it.
         load_options: dict, for it.
-        labels: bool, whether the labels are learnt from.
+        options: dict, of which `conditional` and `labelled` say what is learnt from labels.
         progress: bool, whether to show progress.
     """
-    data = kv.data.load(source, **load_options, labels=labels, progress=progress)
-    if labels and data.num_classes < 2:
+    few = options["labelled"]
+    own = options["conditional"] or parts.is_number(few)
+    data = kv.data.load(source, **load_options, labels=own, progress=progress)
+    _check(data, load_options)
+    if parts.is_number(few):
+        few = int(few)
+    elif few:
+        chosen = {"labels": True, "validation_fraction": 0.0, "test_fraction": 0.0}
+        few = kv.data.load(few, **{**load_options, **chosen}, progress=progress)
+    if own or few:
+        _check_classes(few if isinstance(few, kv.data.ImageData) else data)
+    return data, few
+
+
+def _check_classes(data):
+    if data.num_classes < 2:
         raise ValueError(
             kv.checks.message(
-                "--conditional needs examples of at least 2 classes",
+                "Labels must be of at least 2 classes",
                 f"{data.name!r}, with {data.num_classes}",
-                "Leave it out: all examples are of one class.",
+                "Leave --conditional and --labelled out: all examples are of one class.",
             )
         )
+
+
+def _check(data, load_options):
+    """Raise `ValueError` for data that a run cannot be made of."""
     if data.test is None:
         raise ValueError(
             kv.checks.message(
@@ -46,7 +66,6 @@ def load(source, load_options, labels, progress):
                 "Convert them with --color-mode.",
             )
         )
-    return data
 
 
 def is_table(data):
@@ -72,18 +91,21 @@ def _check_for_tables(options):
             )
 
 
-def prepare(data, load_options, options, workers):
+def prepare(data, few, load_options, options, workers):
     """Build the model and return the `Session` that trains it.
 
     Args:
-        data: from `load`.
+        data, few: from `load`.
         load_options: dict, what it was loaded with.
         options: dict, of the model and the training, completed by `parts.complete`.
         workers: `keras_vae.workers.Workers`.
     """
     load_options = {**load_options, "source": data.location}
-    if options["conditional"]:
-        options["classes"] = data.class_names or [str(label) for label in range(data.num_classes)]
+    labelled = few if isinstance(few, kv.data.ImageData) else data
+    if options["conditional"] or few:
+        options["classes"] = labelled.class_names or [
+            str(label) for label in range(labelled.num_classes)
+        ]
     if is_table(data):
         _check_for_tables(options)
         options["likelihood"] = parts.TABULAR
@@ -103,4 +125,8 @@ def prepare(data, load_options, options, workers):
         vae = parts.build(data, options, steps_per_epoch)
     finally:
         keras.config.set_dtype_policy(policy)
-    return Session(vae, data, load_options, options, workers)
+    train = data.train
+    if few:
+        rows = math.ceil(_LABELLED_SHARE * data.batch_size)
+        train = kv.data.few_labels(data, few, rows, seed=options["seed"])
+    return Session(vae, data, train, load_options, options, workers)

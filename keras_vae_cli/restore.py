@@ -91,7 +91,7 @@ def upscale(run, source, out, progress, reading, factor, seed):
 
 @click.command(short_help="Give images another label.")
 @click.option("--to", "new", required=True, help="The class that they get.")
-@over_inputs(_OUT, bound=False)
+@over_inputs(_OUT, label="passed")
 def restyle(run, source, out, progress, reading, new, label):
     """Write the images of INPUT to OUT as they would be with another label, their style held.
 

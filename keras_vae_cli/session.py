@@ -25,14 +25,23 @@ _INTERRUPT, _TERMINATE = 1, 2
 class Session:
     """A training: the model, its data, and what has come of it so far.
 
+    Args:
+        vae: compiled `VAE`.
+        data: what `keras_vae.data.load` gives.
+        train: the batches to train on, of `data.train` or made of them.
+        load_options: dict, what the data were loaded with.
+        options: dict, of the model and the training.
+        workers: `keras_vae.workers.Workers`.
+
     Attributes:
         interrupted: bool, whether Ctrl-C ended the training.
         nan_epoch: int or None, the epoch (from 0) whose loss was not finite.
         history: dict from name to a list of one number an epoch.
     """
 
-    def __init__(self, vae, data, load_options, options, workers):
+    def __init__(self, vae, data, train, load_options, options, workers):
         self.vae, self.data, self.workers = vae, data, workers
+        self._train = train
         self.interrupted = False
         self.nan_epoch = None
         self._load_options, self._options = load_options, options
@@ -85,6 +94,7 @@ class Session:
                 "optimizer",
                 "learning_rate",
                 "learning_rate_schedule",
+                "initial_beta",
                 "warmup",
                 "warmup_epochs",
                 "mixed_precision",
@@ -144,7 +154,7 @@ class Session:
         guard = StopOnNaN()
         try:
             self.vae.fit(
-                self.data.train,
+                self._train,
                 validation_data=self.data.validation,
                 initial_epoch=start,
                 epochs=end,

@@ -63,7 +63,8 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     "--recipe",
     type=click.Choice([*RECIPES]),
     help="Values of the options that name the recipes: the best that were measured for images, "
-    "those of textbooks, or those for tables.  [default: best, and of a table table]",
+    "those of textbooks, those for tables, or for few labels.  [default: best; of a table table; "
+    "with --labelled few_labels]",
 )
 @_recipe_option(
     "--optimizer",
@@ -127,6 +128,12 @@ def _recipe_option(flag, words, key=None, unit="", **options):
     help="The share of the training images whose label is left out, so that it can be.",
 )
 @_option(
+    "--labelled",
+    metavar="N|SOURCE",
+    help="Learn to tell classes apart from few labels: N of the source's own, as many of each "
+    "class, or all those of another source. See `keras-vae classify`.",
+)
+@_option(
     "--objective",
     default="elbo",
     help="What training minimises: elbo, iwae, beta_tc, info_vae or dip.",
@@ -147,16 +154,17 @@ def _recipe_option(flag, words, key=None, unit="", **options):
 )
 @_recipe_option(
     "--warmup-epochs",
-    "Epochs in which beta rises from 0.",
+    "Epochs in which beta comes from --initial-beta to --beta.",
     key="warmup_share",
     unit=" of all",
     type=click.FloatRange(min=0),
 )
+@_recipe_option("--initial-beta", "Beta at first.", type=click.FloatRange(min=0))
 @_option(
     "--warmup",
     type=click.Choice(["linear", "sigmoid", "cyclical"]),
     default="linear",
-    help="How it rises.",
+    help="How it comes there.",
 )
 @_option(
     "--binarize",

@@ -58,15 +58,19 @@ def find(team, source, out, options, given, overwrite, resume):
         overwrite, resume: bools, of the command.
     """
     if options["recipe"] is None:
-        options["recipe"] = "table" if data.is_table(source) else "best"
-    if options["conditional"] and data.is_table(source):
-        raise click.UsageError("--conditional is for images. Received: a table.")
+        by_labels = "few_labels" if options["labelled"] else "best"
+        options["recipe"] = "table" if data.is_table(source) else by_labels
+    for name in ("conditional", "labelled"):
+        if options[name] and data.is_table(source):
+            raise click.UsageError(f"--{name} is for images. Received: a table.")
     options = parts.complete(options)
     for name in ("drop_columns", "categorical_columns"):
         options[name] = list(options[name])
     parts.check(options)
     parts.check_given(given, options)
-    options["source"] = os.path.abspath(source) if os.path.exists(source) else source
+    options["source"] = _anywhere(source)
+    if options["labelled"]:
+        options["labelled"] = _anywhere(options["labelled"])
     command = {name: value for name, value in options.items() if name not in _PLACES}
     command |= {"overwrite": overwrite, "resume": resume}
     team.workers.check_same(command, "options", "Start each worker with the same command.")
@@ -90,6 +94,11 @@ def find(team, source, out, options, given, overwrite, resume):
     return training
 
 
+def _anywhere(source):
+    """Return the name of a source that means the same in any folder."""
+    return os.path.abspath(source) if os.path.exists(source) else source
+
+
 def prepare(team, training):
     """Return the `Session` of a training, of which all workers have the same data."""
     options, workers = dict(training.options), team.workers
@@ -97,9 +106,8 @@ def prepare(team, training):
     load_options = {name: options.pop(name) for name in _DATA_OPTIONS}
     load_options["shuffle_seed"] = options["seed"]
     with team.strategy.scope():
-        labels = options["conditional"]
-        data = workers.chief_first(
-            lambda: recipe.load(source, load_options, labels, not team.quiet)
+        data, few = workers.chief_first(
+            lambda: recipe.load(source, load_options, options, not team.quiet)
         )
         names = ("num_train", "num_validation", "num_test", "event_shape", "checksum")
         held = {name: getattr(data, name) for name in names}
@@ -109,7 +117,7 @@ def prepare(team, training):
             named = f" ({', '.join(texts[:10])})" if texts else ""
             numbers = len(data.columns) - len(texts)
             click.echo(f"A table of {numbers} columns of numbers and {len(texts)} of texts{named}.")
-        return recipe.prepare(data, load_options, options, workers)
+        return recipe.prepare(data, few, load_options, options, workers)
 
 
 def watchers(session, tensorboard, quiet):

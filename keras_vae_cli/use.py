@@ -51,7 +51,7 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
         raise click.UsageError(
             "--annealed is for models without labels. Received: one with them. Leave it out."
         )
-    dataset = opened.load_data(labels=conditional, progress=not quiet).test
+    dataset = opened.load_data(labels=uses.knows_labels(opened), progress=not quiet).test
     if max_images:
         dataset = dataset.unbatch().take(max_images).batch(128)
     # What can be refused comes before what takes long.
@@ -91,7 +91,7 @@ def diagnose(run, max_images, seed):
     from keras_vae import runs, uses
 
     opened = runs.load(run)
-    data = opened.load_data(labels=uses.has_labels(opened), progress=False)
+    data = opened.load_data(labels=uses.knows_labels(opened), progress=False)
     found = opened.vae.diagnose(data, max_examples=max_images, seed=seed)
     for line in str(found).splitlines():
         click.echo(click.wrap_text(line, 100, subsequent_indent="   "))
@@ -135,6 +135,8 @@ def _numbers(metrics):
         f"  {metrics['active_units']} of {metrics['latent_dim']} latent units active, "
         f"{metrics['n']} images",
     ]
+    if "accuracy" in metrics:
+        lines.append(f"  {metrics['accuracy']:.2%} of the labels told")
     if "bits_per_dim" in metrics:
         lines.append(f"  {metrics['bits_per_dim']:.4f} bits per dimension")
     if "mutual_information" in metrics:

@@ -109,4 +109,25 @@ def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num
     )
 
 
-COMMANDS = (embed, score, detect)
+@click.command(short_help="Write the classes of images.")
+@over_inputs(label=None)
+def classify(run, source, out, progress, reading):
+    """Write the most likely class of each image of INPUT, and the probability of each class.
+
+    RUN was trained with --labelled. INPUT is as for `keras-vae embed`; where it has labels, the
+    accuracy is said.
+    """
+    from keras_vae import uses
+
+    def tell(facts):
+        if "accuracy" in facts:
+            yield f"The class is the label of {facts['accuracy']:.2%} of the images that have one."
+
+    output.report_rows(
+        lambda: uses.classify(run, source, out, progress, **reading),
+        _again("score", run, source, reading, "scores.csv"),
+        tell,
+    )
+
+
+COMMANDS = (embed, score, detect, classify)

@@ -25,7 +25,7 @@ def surprise(vae, x):
 
     def of_rows(rows):
         rows = ops.convert_to_tensor(rows, "float32")
-        params = vae.params(vae.embed(rows))
+        params = vae.reconstruction_params(rows)
         return -vae.likelihood.element_log_prob(rows, params)
 
     return in_parts(of_rows, x)

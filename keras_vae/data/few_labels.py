@@ -6,12 +6,12 @@ import tensorflow as tf
 from keras_vae import checks, random
 from keras_vae.data import pipeline
 from keras_vae.data.examples import PartExamples
-from keras_vae.data.forms import Places
+from keras_vae.data.forms import Places, Share
 from keras_vae.data.loaded import LoadedData
 from keras_vae.data.loading import load
 from keras_vae.data.pipeline import Rows
 
-# From the first number of an epoch to that of the next: more than it has batches.
+# From the first number of an epoch to that of the next: more than it has examples.
 _FAR = 1 << 32
 # Examples that are encoded at a time.
 _ENCODED = 500
@@ -55,25 +55,55 @@ def few_labels(data, labelled, labelled_rows=20, seed=0, through=None):
     if through is not None and not hasattr(through, "latent_dim"):
         raise ValueError(checks.message("`through` must be a trained VAE", f"{through!r}"))
     seed = random.check_seed(seed) % 2**63
-    part, few = data.parts["train"], _few(data, labelled, seed)
-    fetch_all, fetch_few = (
-        _fetcher(rows, data.binarize, pipeline.key(seed, f"{name} draws"), through)
-        for name, rows in (("all", part), ("few", few))
-    )
+    few = _few(data, labelled, seed)
+    join = _joiner(data, few, labelled_rows, seed, through)
+    part = data.parts["train"]
 
-    def join(places, number, rows):
-        x, _ = fetch_all(places)
-        few_x, few_y = fetch_few(Places(number, tf.constant(0, tf.int64), rows))
-        return tf.concat([x, few_x], axis=0), tf.concat([tf.fill(tf.shape(x)[:1], -1), few_y], 0)
+    def variant(whole_epochs=True, form=None):
+        places = part.places(data._next_place(data._take_epoch), data.batch_size, data._order_key)
+        batches = places.map(join, num_parallel_calls=2, deterministic=True)
+        if form is not None:
+            batches = pipeline.divide(batches, form).map(
+                lambda first, total, epoch, start, *batch: Share(start, first, total, batch)
+            )
+        else:
+            batches = batches.map(lambda epoch, start, *batch: batch)
+        return pipeline.counted(batches, len(data.train), whole_epochs and form is None)
 
-    places = part.places(data._next_place(data._take_epoch), data.batch_size, data._order_key)
-    batches = tf.data.Dataset.zip(places, *_repeated(few, data, labelled_rows, seed))
-    batches = batches.map(join, num_parallel_calls=2, deterministic=True)
-    batches = pipeline.ahead(
-        batches.apply(tf.data.experimental.assert_cardinality(len(data.train)))
-    )
+    batches = variant()
+    batches.set_epoch, batches.variant = data.set_epoch, variant
     batches.labelled = PartExamples([few], has_labels=True).read(0, len(few))[::2]
     return batches
+
+
+def _joiner(data, few, labelled_rows, seed, through):
+    """Return the function from `Places` to (epoch, start, x, labels), labelled rows last.
+
+    Those come in another order each time that all have come; batches are full, however few they
+    are. What a batch holds depends on its epoch and its number alone, to go on from any.
+    """
+    order_key = pipeline.key(seed, "labelled order")
+    fetch_all, fetch_few = (
+        _fetcher(rows, data.binarize, pipeline.key(seed, f"{name} draws"), through)
+        for name, rows in (("all", data.parts["train"]), ("few", few))
+    )
+    with tf.device("CPU:0"):
+        rows = tf.constant(few.indices)
+
+    def join(places):
+        first = places.start // data.batch_size * labelled_rows
+        orders = [
+            pipeline.shuffle(rows, order_key, places.epoch * _FAR + first // len(few) + i)
+            for i in range(labelled_rows // len(few) + 2)
+        ]
+        chosen = tf.concat(orders, axis=0)[first % len(few) :][:labelled_rows]
+        x, _ = fetch_all(places)
+        number = places.epoch * _FAR + places.start
+        few_x, few_y = fetch_few(Places(number, tf.constant(0, tf.int64), chosen))
+        labels = tf.concat([tf.fill(tf.shape(x)[:1], -1), few_y], axis=0)
+        return places.epoch, places.start, tf.concat([x, few_x], axis=0), labels
+
+    return join
 
 
 def _few(data, labelled, seed):
@@ -113,24 +143,6 @@ def _check_rows(part):
 def _needs_labels(name, data):
     fix = "Load it with labels=True, or give `labelled` as arrays (x, y)."
     return checks.message(f"`{name}` must have labels", f"{data!r}", fix)
-
-
-def _repeated(few, data, labelled_rows, seed):
-    """Return datasets of the numbers of batches, all different, and of the rows in each.
-
-    They come in another order each time that all have come; the batches are full, however few
-    labels there are.
-    """
-    order_key = pipeline.key(seed, "labelled order")
-    numbers = data._next_place(lambda: np.array([data.epoch, 0], np.int64)).flat_map(
-        lambda place: tf.data.Dataset.range(place[0] * _FAR, tf.int64.max)
-    )
-    rows = numbers.flat_map(
-        lambda number: tf.data.Dataset.from_tensor_slices(
-            pipeline.shuffle(few.indices, order_key, number)
-        )
-    )
-    return numbers, rows.batch(labelled_rows, drop_remainder=True)
 
 
 def _fetcher(part, binarize, draw_key, vae):

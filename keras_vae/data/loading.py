@@ -127,7 +127,7 @@ def load(
     if labels and opened.num_classes is None:
         raise ValueError(
             checks.message(
-                "labels=True (--conditional) needs a source with labels",
+                "labels=True (--conditional, --labelled) needs a source with labels",
                 f"{opened.name!r}, which has none",
                 "Leave it out, or give arrays (x, y), or a folder with one subfolder a class.",
             )

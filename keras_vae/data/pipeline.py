@@ -271,6 +271,17 @@ def build(part, epochs, batch_size, finish, *, order_key=None, whole_epochs=True
             deterministic=True,
         )
         steps, counts_itself = part.steps_of_shares(batch_size, order_key, form), False
+    return counted(dataset, steps, counts_itself)
+
+
+def counted(dataset, steps, counts_itself):
+    """Return a dataset whose elements are made ahead, and that says how many batches it has.
+
+    Args:
+        dataset: `tf.data.Dataset`.
+        steps: int, batches of a whole epoch.
+        counts_itself: bool, whether those are its elements.
+    """
     if counts_itself:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     dataset = ahead(dataset)

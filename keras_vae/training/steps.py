@@ -1,6 +1,7 @@
 """The training and the test step of a model of p(x) that has an objective."""
 
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -12,6 +13,13 @@ from keras_vae.shapes import check_event
 from keras_vae.training import execution
 from keras_vae.training.step_parts import Gate, first_row, place_in_global_batch, weigh
 from keras_vae.workers import Workers
+
+
+class _MeanOfSome(keras.metrics.Mean):
+    """A mean that may be of no example, and is NaN then, where Keras has 0."""
+
+    def result(self):
+        return ops.where(self.count > 0, super().result(), math.nan)
 
 
 class SteppingModel(keras.Model):
@@ -71,7 +79,7 @@ class SteppingModel(keras.Model):
 
     def add_trackers(self, names):
         """Log more terms, under their own names."""
-        self._trackers = [*self._trackers, *(keras.metrics.Mean(name=name) for name in names)]
+        self._trackers = [*self._trackers, *(_MeanOfSome(name=name) for name in names)]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def seeded_terms(self, x, seeds, samples):

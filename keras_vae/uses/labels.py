@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_vae.checks import message
 from keras_vae.conditional import ConditionalVAE
+from keras_vae.semi_supervised import SemiSupervisedVAE
 
 _MOST_SHOWN, _LONGEST = 20, 60
 
@@ -44,6 +45,13 @@ def name_of(run):
 def has_labels(run):
     """Return whether a run's model was trained with labels."""
     return isinstance(run.vae, ConditionalVAE)
+
+
+def knows_labels(run):
+    """Return whether a run's own data have the labels that its model takes."""
+    few = str(run.config["model"].get("labelled") or "")
+    # Else the labels are those of another source.
+    return has_labels(run) and (not few or few.isdigit())
 
 
 def labels_of(run, names, whose="A label", fix=""):
@@ -84,12 +92,13 @@ def at(run, name=None):
 
     Args:
         run: `runs.Run`.
-        name: str or int, a class; None for none, of any run.
+        name: str or int, a class; None for none, of any run, by which a `SemiSupervisedVAE`, that
+            sums labels out, is not changed.
 
     Raises:
         ValueError: if the run was trained without labels, or without this one.
     """
-    if name is None and not has_labels(run):
+    if name is None and (not has_labels(run) or isinstance(run.vae, SemiSupervisedVAE)):
         return run
     label = None if name is None else int(labels_of(run, [name])[0])
     bound = dataclasses.replace(run, label=label)

@@ -6,11 +6,13 @@ import numpy as np
 from keras import ops
 
 from keras_vae import bounds, random, results
-from keras_vae.checks import integer
+from keras_vae.checks import integer, message
 from keras_vae.parts import in_parts
 from keras_vae.results import read_column
+from keras_vae.semi_supervised import SemiSupervisedVAE
 from keras_vae.shards import row_bytes
 from keras_vae.uses.inputs import check_out, open_examples, own_examples
+from keras_vae.uses.labels import classes
 from keras_vae.uses.writing import Written, without_empty, write
 
 # What a density is compared with, at most.
@@ -48,9 +50,9 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
         `Written`; the columns are `log_prob` in nats, its `standard_error` over the draws, the
         `effective_samples` of them, `bits_per_dim` where x is discrete, and `share_less_likely`:
         the share of up to 2,000 training examples (of a run that is given a label, of those with
-        it) that are less likely. Where the draws are worth
-        one or two, as of examples far from all others, log p(x) is too low by more than its error
-        says. A row of a table without any value has none.
+        it) that are less likely. Where the draws are worth one or two, as of examples far from all
+        others, log p(x) is too low by more than its error says. A row of a table without any value
+        has none.
     """
     integer("num_samples", num_samples, 2)
     seed = random.check_seed(seed)
@@ -82,6 +84,41 @@ def score(run, source, out, num_samples=100, seed=0, progress=False, **options):
     written = write(run, examples, source, out, key, make, progress, options)
     log_prob = read_column(written.path, "log_prob").astype("float64")
     written.facts["log_prob"] = float(np.nanmean(log_prob))
+    return written
+
+
+def classify(run, source, out, progress=False, **options):
+    """Write the most likely class of each example, by q(y|x) of a `SemiSupervisedVAE`.
+
+    Arguments are those of `embed`.
+
+    Returns:
+        `Written`; the columns are `id`, `label` where there are labels, `class`, and `probability`,
+        that of each class. Where labels are names of the model's classes `facts` has the
+        `accuracy`, of all that have one.
+    """
+    if not isinstance(run.vae, SemiSupervisedVAE):
+        raise ValueError(
+            message(
+                "A run that tells classes apart is needed",
+                f"{run.name}, of a {type(run.vae).__name__}",
+                "Train one with `keras-vae train SOURCE --labelled 100 --out RUN`.",
+            )
+        )
+    check_out(source, out)
+    examples = open_examples(run, source, **options)
+    names = np.array(classes(run))
+
+    def make(batch, first):
+        probability = run.vae.classify(batch.x)
+        return {"class": names[probability.argmax(axis=1)], "probability": probability}
+
+    written = write(run, examples, source, out, {"verb": "classify"}, make, progress, options)
+    if examples.read(0, 1).labels is not None:
+        labels = read_column(written.path, "label").astype(str)
+        known = np.isin(labels, names)
+        right = read_column(written.path, "class").astype(str) == labels
+        written.facts.update({"accuracy": float(right[known].mean())} if known.any() else {})
     return written
 
 
