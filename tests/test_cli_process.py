@@ -62,7 +62,7 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
 def test_a_full_disk_is_said_and_leaves_what_was_there(trained_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
-    before = {path: path.read_bytes() for path in run.iterdir()}
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     process = start(
         *("train", "digits", "--out", run, "--overwrite"),
         *("--epochs", 1, *QUICK, "--quiet"),
@@ -71,7 +71,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(trained_run, tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "no space left" in err and "Traceback" not in err
-    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

@@ -24,8 +24,8 @@ def session():
     names = ("source", "out", "overwrite", "resume", "quiet", *trainer._DATA_OPTIONS)
     options = {name: value for name, value in options.items() if name not in names}
     loaded = {**load, "shuffle_seed": options["seed"]}
-    data = recipe.load("digits", loaded, labels=False, progress=False)
-    return recipe.prepare(data, load, options, Workers(tf.distribute.get_strategy()))
+    found = recipe.load("digits", loaded, options, progress=False)
+    return recipe.prepare(*found, load, options, Workers(tf.distribute.get_strategy()))
 
 
 @pytest.fixture
