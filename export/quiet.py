@@ -15,7 +15,7 @@ _CHATTER = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl
 def native_stderr():
     """Hold back the information and warnings that native code logs; let all else through.
 
-    If an exception is raised, it tells what went wrong, and what native code wrote about it goes
+    TensorFlow's own log holds its information back too, which in a notebook is no native stream. If an exception is raised, it tells what went wrong, and what native code wrote about it goes
     to the log of this module, at level DEBUG. Native code writes to the file descriptor, where
     `contextlib.redirect_stderr` has no say.
     """
@@ -24,7 +24,7 @@ def native_stderr():
     except OSError:
         yield  # There is no stream to keep quiet.
         return
-    with tempfile.TemporaryFile() as sink:
+    with _at_least(logging.WARNING), tempfile.TemporaryFile() as sink:
         _flush()
         os.dup2(sink.fileno(), _STDERR)
         failed = True
@@ -42,6 +42,17 @@ def native_stderr():
             else:
                 lines = text.splitlines(keepends=True)
                 os.write(_STDERR, b"".join(line for line in lines if not _CHATTER.match(line)))
+
+
+@contextlib.contextmanager
+def _at_least(level):
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(max(before, level))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _flush():

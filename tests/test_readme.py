@@ -98,3 +98,12 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(run_python, tmp_path)
         "import numpy; numpy.testing.assert_allclose(images, vae.generate(64, seed=7), atol=1e-5)"
     )
     run_python(code.format(str(tmp_path), "\n".join(cells[1:]), check))
+
+
+def test_the_tables_are_those_of_the_results():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import readme_page
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    assert readme_page.text() == (ROOT / "README.md").read_text()
