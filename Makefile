@@ -102,7 +102,7 @@ demo: $(INSTALLED) ## Train, evaluate, export and generate on the embedded digit
 test: $(INSTALLED) ## Run the tests, but for the slow ones.
 	@$(VENV)/bin/pytest -q $(PYTEST_ARGS)
 
-test-all: $(INSTALLED) ## Run every test.
+test-all: $(INSTALLED_DOCS) ## Run every test.
 	@$(VENV)/bin/pytest -q -m '' $(PYTEST_ARGS)
 
 test-lowest: $(INSTALLED_LOWEST) ## Run the tests with the oldest versions that are supported.

@@ -33,7 +33,7 @@ class _Fence(Preprocessor):
 
 
 class _Doctests(Extension):
-    def extendMarkdown(self, md):  # noqa: N802, Markdown's name
+    def extendMarkdown(self, md):
         # Before fences are looked for.
         md.preprocessors.register(_Fence(md), "doctests", 40)
 
