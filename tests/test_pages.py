@@ -19,7 +19,7 @@ assert log_prob[0] > log_prob[1] + 5
 for name in ("grid.png", "morph.png", "exported.png", "run/metrics.json", "exported/saved_model/1"):
     assert Path(name).exists(), name
 """,
-    "export.md": "assert abs(drawn.image - vae.generate(4, seed=7)).max() < 1e-5",
+    "export.md": "assert np.abs(drawn.image - vae.generate(4, seed=7)).max() < 1e-5",
 }
 
 
