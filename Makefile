@@ -109,7 +109,7 @@ test-lowest: $(INSTALLED_LOWEST) ## Run the tests with the oldest versions that 
 	@$(VENV_LOWEST)/bin/pytest -q $(PYTEST_ARGS)
 
 docs: $(INSTALLED_DOCS) ## Build the documentation into site/.
-	@$(VENV)/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "The documentation: site/index.html"
 
 lint: $(INSTALLED_RUFF) ## Check style and format.
