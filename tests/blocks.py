@@ -3,7 +3,7 @@
     cd "$(mktemp -d)" && python .../tests/blocks.py .../docs/faq.md
 
 Python blocks share their names, shell blocks their files, and trainings by `keras-vae` have two
-epochs. A block of another language has to say that it is not run.
+epochs and dense networks. A block of another language has to say that it is not run.
 """
 
 import os
@@ -31,7 +31,7 @@ keras-vae() {
 # A cluster of this machine alone.
 srun() { "$@"; }
 """
-_SHORT = "--epochs 2 --quiet"
+_SHORT = "--epochs 2 --network mlp --quiet"
 # Each block of this page has a RUN that it trains, or else one that is there already.
 _USES = "uses.md"
 _FRESH_RUN = "rm -rf RUN\n"
