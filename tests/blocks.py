@@ -70,7 +70,7 @@ def blocks(page):
     ]
 
 
-def run(page, folder, check="", tag="", timeout=900):
+def run(page, folder, check="", tag="", timeout=1800):
     """Run the blocks of a page in a new process.
 
     Args:
