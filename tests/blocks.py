@@ -90,7 +90,6 @@ def run(page, folder, check="", tag="", timeout=1800):
         cwd=folder,
         env={
             **os.environ,
-            "HOME": str(folder),
             "PATH": path,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         },
