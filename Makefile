@@ -17,11 +17,12 @@ RUFF := $(shell sed -n 's/.*"\(ruff==[^"]*\)".*/\1/p' pyproject.toml)
 # Files that say that an installation is complete: written last, and removed before it starts.
 INSTALLED := $(VENV)/.installed
 INSTALLED_LOWEST := $(VENV_LOWEST)/.installed
+INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_RUFF := $(VENV)/.installed-$(RUFF)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-lowest lint format clean
+.PHONY: help demo docs test test-all test-lowest lint format clean
 
 help: ## Show this list.
 	@echo "Targets:"
@@ -66,6 +67,12 @@ $(INSTALLED_LOWEST): pyproject.toml requirements.txt constraints-lowest.txt
 		-c constraints-lowest.txt -r requirements.txt -e '.[test]'
 	@touch $@
 
+$(INSTALLED_DOCS): $(INSTALLED) pyproject.toml
+	@rm -f $@
+	@echo "Installing what builds the documentation into $(VENV)."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
 $(INSTALLED_RUFF):
 	$(call make-venv,$(VENV),$(PYTHON_RANGE),$(IN_RANGE))
 	@echo "Installing $(RUFF) into $(VENV)."
@@ -95,11 +102,15 @@ demo: $(INSTALLED) ## Train, evaluate, export and generate on the embedded digit
 test: $(INSTALLED) ## Run the tests, but for the slow ones.
 	@$(VENV)/bin/pytest -q $(PYTEST_ARGS)
 
-test-all: $(INSTALLED) ## Run every test.
+test-all: $(INSTALLED_DOCS) ## Run every test.
 	@$(VENV)/bin/pytest -q -m '' $(PYTEST_ARGS)
 
 test-lowest: $(INSTALLED_LOWEST) ## Run the tests with the oldest versions that are supported.
 	@$(VENV_LOWEST)/bin/pytest -q $(PYTEST_ARGS)
+
+docs: $(INSTALLED_DOCS) ## Build the documentation into site/.
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "The documentation: site/index.html"
 
 lint: $(INSTALLED_RUFF) ## Check style and format.
 	@$(VENV)/bin/ruff check .
@@ -110,7 +121,7 @@ format: $(INSTALLED_RUFF) ## Mend what can be mended of style and format.
 	@$(VENV)/bin/ruff format .
 
 clean: ## Remove what the other targets made, except for the environments.
-	@rm -rf $(DEMO)/run $(DEMO)/generated.png build dist *.egg-info
+	@rm -rf $(DEMO)/run $(DEMO)/generated.png build dist site *.egg-info
 	@rm -rf .pytest_cache .ruff_cache .hypothesis
 	@rmdir $(DEMO) 2>/dev/null || true
 	@find keras_vae export keras_vae_cli tests -name __pycache__ -prune -exec rm -rf {} +

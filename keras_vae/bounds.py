@@ -104,7 +104,11 @@ def estimate(vae, x, num_samples=500, seed=None, chunk_size=None, label=None):
 
 
 def draws_that_fit(vae):
-    """Return how many draws of z can be decoded at a time, for the VAE's data and decoder."""
+    """Return how many draws of z can be decoded at a time, for the VAE's data and decoder.
+
+    Args:
+        vae: `VAE`, built.
+    """
     params_shape = vae.likelihood.params_shape(vae.event_shape)
     limits = (
         _MAX_CHUNK,
@@ -137,7 +141,11 @@ def _add(totals, more):
 
 
 def refuse_nan(log_prob):
-    """Raise `ValueError` if a model gives NaN for examples, an array `(B,)`."""
+    """Raise `ValueError` if a model gives NaN for examples, an array `(B,)`.
+
+    Args:
+        log_prob: float array `(B,)`, nats.
+    """
     count = int(np.isnan(log_prob).sum())
     if count:
         raise ValueError(
@@ -151,7 +159,12 @@ def refuse_nan(log_prob):
 
 
 def check_batch(vae, x):
-    """Return x as float32, or raise `ValueError` if it does not fit the model."""
+    """Return x as float32, or raise `ValueError` if it does not fit the model.
+
+    Args:
+        vae: `VAE`.
+        x: array or list, to be `(B, *event)`.
+    """
     if not hasattr(x, "__array__") and not isinstance(x, (list, tuple)):
         raise ValueError(
             message(

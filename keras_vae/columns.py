@@ -63,15 +63,27 @@ class Column:
         return self.kind == CATEGORICAL
 
     def standardize(self, x):
-        """Return numbers of this column, a tensor, by the scale that the model computes with."""
+        """Return numbers of this column, a tensor, by the scale that the model computes with.
+
+        Args:
+            x: float tensor of any shape, in the units of the table.
+        """
         return (power_transform.transform(x, self.power) - self.center) / self.scale
 
     def restore(self, standard):
-        """Return the numbers whose `standardize` is a tensor."""
+        """Return the numbers whose `standardize` is a tensor.
+
+        Args:
+            standard: float tensor of any shape, standardised.
+        """
         return power_transform.inverse(standard * self.scale + self.center, self.power)
 
     def log_slope(self, x):
-        """Return the logarithm of the derivative of `standardize` at numbers, a tensor."""
+        """Return the logarithm of the derivative of `standardize` at numbers, a tensor.
+
+        Args:
+            x: float tensor of any shape, in the units of the table.
+        """
         return power_transform.log_slope(x, self.power) - math.log(self.scale)
 
     def encode(self, values):
@@ -95,7 +107,11 @@ class Column:
         return np.fromiter(codes, "float32", len(values))
 
     def decode(self, values):
-        """Return what `encode` was given: floats, or a list of str, None and "?" for the unseen."""
+        """Return what `encode` was given: floats, or a list of str, None and "?" for the unseen.
+
+        Args:
+            values: float array `(N,)`, NaN for what is missing.
+        """
         if not self.is_categorical:
             return np.asarray(values, "float64")
         names = (*self.categories, "?")
@@ -104,6 +120,10 @@ class Column:
 
 def numeric(name, values):
     """Return the numeric column that some values tell, an array `(N,)` with NaN for the missing.
+
+    Args:
+        name: str, of the column.
+        values: float array `(N,)`.
 
     Raises:
         ValueError: if no value is there, or one is infinite.
@@ -140,6 +160,11 @@ def numeric(name, values):
 def categorical(name, values, most):
     """Return the categorical column that some values tell, an array `(N,)` of str and None.
 
+    Args:
+        name: str, of the column.
+        values: list of N str and None.
+        most: int, the largest number of categories.
+
     Raises:
         ValueError: if no value is there, or more than `most` different ones.
     """
@@ -163,6 +188,9 @@ def categorical(name, values, most):
 def as_columns(value):
     """Return a tuple of `Column`s of what may be their configs.
 
+    Args:
+        value: list of `Column`s or of dicts.
+
     Raises:
         ValueError: if there is none, or one is something else.
     """
@@ -179,7 +207,11 @@ def as_columns(value):
 
 
 def config(columns):
-    """Return columns as a list of dicts, which JSON can hold."""
+    """Return columns as a list of dicts, which JSON can hold.
+
+    Args:
+        columns: list of `Column`s.
+    """
     return [{**dataclasses.asdict(one), "categories": list(one.categories)} for one in columns]
 
 

@@ -163,6 +163,10 @@ class ConditionalVAE(VAE):
 
         Of classes -1 stands for no label.
 
+        Args:
+            label: None, int, or an array of B classes or vectors.
+            rows: int, B.
+
         Raises:
             ValueError: if one is no label of this VAE, or there are more or fewer than rows.
         """

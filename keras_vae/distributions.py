@@ -50,16 +50,33 @@ def unit_kl(z_mean, z_log_var):
 
 
 def standard_normal_kl(z_mean, z_log_var):
-    """Return `unit_kl` summed over the latent units, `(B,)` nats."""
+    """Return `unit_kl` summed over the latent units, `(B,)` nats.
+
+    Args:
+        z_mean, z_log_var: float tensors `(B, D)`.
+    """
     return ops.sum(unit_kl(z_mean, z_log_var), axis=-1)
 
 
 def log_mean_exp(log_values, axis=0):
-    """Return log(mean(exp(log_values))) over one axis, without overflow."""
+    """Return log(mean(exp(log_values))) over one axis, without overflow.
+
+    Args:
+        log_values: float tensor, in nats.
+        axis: int, which the output lacks.
+    """
     count = ops.cast(ops.shape(log_values)[axis], log_values.dtype)
     return ops.logsumexp(log_values, axis=axis) - ops.log(count)
 
 
 def sum_event(values, event_rank):
-    """Sum over the last `event_rank` axes: from one number per element to one per example."""
+    """Sum over the last `event_rank` axes: from one number per element to one per example.
+
+    Args:
+        values: float tensor `(..., *event)`.
+        event_rank: int >= 0, the number of axes of an event.
+
+    Output shape:
+        `(...)`.
+    """
     return ops.sum(values, axis=tuple(range(-event_rank, 0)))

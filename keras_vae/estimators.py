@@ -76,12 +76,20 @@ class VAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def transform(self, X):
-        """Return the centres of q(z|x), `(N, D)`."""
+        """Return the centres of q(z|x), `(N, D)`.
+
+        Args:
+            X: float array `(N, columns)`.
+        """
         x = self._examples(X)
         return in_parts(self.vae_.embed, x)
 
     def inverse_transform(self, X):
-        """Return the means of p(x|z), `(N, columns)`, for z `(N, D)`."""
+        """Return the means of p(x|z), `(N, columns)`, for z `(N, D)`.
+
+        Args:
+            X: float array `(N, D)`.
+        """
         check_is_fitted(self, "vae_")
         z = check_array(X, dtype="float32")
         if z.shape[1] != self.vae_.latent_dim:

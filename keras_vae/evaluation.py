@@ -157,6 +157,12 @@ def first_labelled(vae, dataset, count, least=1):
     """Return the first examples as `first_examples` does, and their labels.
 
     The labels are None for a model or a data set without.
+
+    Args:
+        vae: `VAE`, or None for no labels.
+        dataset: array, or batches of x or of tuples that begin with x.
+        count: int, at most so many.
+        least: int, at least so many.
     """
     found, n = [], 0
     for pair in labelled_batches(vae, dataset):
@@ -247,7 +253,12 @@ def _right(vae, x, label, known):
 
 
 def labelled_batches(vae, dataset):
-    """Yield pairs of x and labels, which are None for a model or a data set without."""
+    """Yield pairs of x and labels, which are None for a model or a data set without.
+
+    Args:
+        vae: `VAE`, or None for no labels.
+        dataset: array, or batches of x or of tuples that begin with x.
+    """
     if hasattr(dataset, "shape"):
         yield from ((x, None) for x in batches(dataset))
         return
@@ -257,13 +268,22 @@ def labelled_batches(vae, dataset):
 
 
 def x_and_label(vae, batch):
-    """Return x and labels of a batch; the labels are None for a model or a batch without."""
+    """Return x and labels of a batch; the labels are None for a model or a batch without.
+
+    Args:
+        vae: `VAE`, or None for no labels.
+        batch: x `(B, *event)`, or a tuple that begins with x and its labels.
+    """
     x, *rest = batch if isinstance(batch, tuple) else (batch,)
     return x, rest[0] if rest and isinstance(vae, ConditionalVAE) else None
 
 
 def batches(dataset):
-    """Yield the x of each batch of a data set, or of an array, as float32 arrays."""
+    """Yield the x of each batch of a data set, or of an array, as float32 arrays.
+
+    Args:
+        dataset: array, or batches of x or of tuples that begin with x.
+    """
     if hasattr(dataset, "shape"):
         dataset = [dataset[start : start + _BATCH] for start in range(0, len(dataset), _BATCH)]
     for batch in dataset:

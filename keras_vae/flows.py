@@ -67,7 +67,15 @@ class Flow(Part, abc.ABC):
         return self._through(self._forward, self._networks, z, context)
 
     def inverse(self, z, context=None):
-        """Undo `forward`, and return the log-determinant of the inverse: arguments as there."""
+        """Undo `forward`, and return the log-determinant of the inverse: arguments as there.
+
+        Args:
+            z: float tensor `(..., B, D)`.
+            context: float tensor `(B, C)` that the map depends on, or None.
+
+        Returns:
+            tensors `(..., B, D)` and `(..., B)`.
+        """
         return self._through(self._inverse, self._networks[::-1], z, context)
 
     def _through(self, step, networks, z, context):

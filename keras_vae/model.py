@@ -161,6 +161,11 @@ class VAE(TrainableModel):
 
         Of a posterior with a flow they are those of its base, and `context` comes with them. A
         `label` is for a `ConditionalVAE` alone, here and elsewhere.
+
+        Args:
+            x: float array `(B, *event)`.
+            training: bool, whether the encoder is in training.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
         """
         x = ops.convert_to_tensor(x, "float32")
         if self.built:
@@ -168,24 +173,49 @@ class VAE(TrainableModel):
         return self.posterior.parameters(self.encoder(self._beside(x, label), training=training))
 
     def decode(self, z, label=None):
-        """Return the mean of p(x|z), `(B, *event)`, for z `(B, D)`."""
+        """Return the mean of p(x|z), `(B, *event)`, for z `(B, D)`.
+
+        Args:
+            z: float tensor `(B, D)`.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
+        """
         return self.likelihood.mean(self.params(z, label))
 
     def params(self, z, label=None):
-        """Return the parameters of p(x|z), the decoder's output in float32, for z `(B, D)`."""
+        """Return the parameters of p(x|z), the decoder's output in float32, for z `(B, D)`.
+
+        Args:
+            z: float tensor `(B, D)`.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
+        """
         z = self._beside(ops.convert_to_tensor(z, "float32"), label)
         return ops.cast(self.decoder(z, training=False), "float32")
 
     def embed(self, x, label=None):
-        """Return the centre of q(z|x), `(B, D)`."""
+        """Return the centre of q(z|x), `(B, D)`.
+
+        Args:
+            x: float array `(B, *event)`.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
+        """
         return self.posterior.embed(self.encode(x, label=label))
 
     def reconstruct(self, x, label=None):
-        """Return the decoded centre of q(z|x), `(B, *event)`: no random number is drawn."""
+        """Return the decoded centre of q(z|x), `(B, *event)`: no random number is drawn.
+
+        Args:
+            x: float array `(B, *event)`.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
+        """
         return self.likelihood.mean(self.reconstruction_params(x, label))
 
     def reconstruction_params(self, x, label=None):
-        """Return the parameters of p(x|z) for the centre z of q(z|x): `(B, *params_shape)`."""
+        """Return the parameters of p(x|z) for the centre z of q(z|x): `(B, *params_shape)`.
+
+        Args:
+            x: float array `(B, *event)`.
+            label: None, or the labels of a `ConditionalVAE`: one for all, or B of them.
+        """
         return self.params(self.embed(x, label), label)
 
     def generate(self, n=None, temperature=1.0, seed=None, label=None):
@@ -255,6 +285,10 @@ class VAE(TrainableModel):
     def labels(self, label, rows):
         """Return labels for so many rows, an array, or None without one.
 
+        Args:
+            label: what a user gives as the label.
+            rows: int, how many there must be.
+
         Raises:
             ValueError: if there are labels, and the model knows none.
         """
@@ -268,7 +302,12 @@ class VAE(TrainableModel):
             )
 
     def drawn_labels(self, label, seeds):
-        """Return labels for row seeds `(B,)`: those given; a subclass may draw what is missing."""
+        """Return labels for row seeds `(B,)`: those given; a subclass may draw what is missing.
+
+        Args:
+            label: None, or labels `(B,)` or `(B, C)`.
+            seeds: int32 array `(B,)`, row seeds.
+        """
         return label
 
     def _split(self, inputs):

@@ -57,17 +57,33 @@ def image_grid(images, columns=None):
 
 
 def to_uint8(images):
-    """Return images in [0, 1] as uint8 in 0..255, clipped and rounded."""
+    """Return images in [0, 1] as uint8 in 0..255, clipped and rounded.
+
+    Args:
+        images: float array of any shape.
+    """
     return np.rint(np.clip(np.asarray(images, "float32"), 0.0, 1.0) * 255).astype(np.uint8)
 
 
 def save_grid(images, path, columns=None):
-    """Write `image_grid(images, columns)` to a PNG file, whole or not at all."""
+    """Write `image_grid(images, columns)` to a PNG file, whole or not at all.
+
+    Args:
+        images: array `(N, H, W, C)` in [0, 1].
+        path: str or `pathlib.Path`.
+        columns: int or None, see `image_grid`.
+    """
     save_picture(image_grid(images, columns), path)
 
 
 def save_images(images, path, columns=None):
-    """Write images to a PNG grid or, where `path` ends in .npy, to an array file of float32."""
+    """Write images to a PNG grid or, where `path` ends in .npy, to an array file of float32.
+
+    Args:
+        images: array `(N, H, W, C)` in [0, 1].
+        path: str or `pathlib.Path`.
+        columns: int or None, see `image_grid`.
+    """
     if str(path).lower().endswith(".npy"):
         write_arrays(path, np.asarray(images, "float32"))
     else:
@@ -75,7 +91,13 @@ def save_images(images, path, columns=None):
 
 
 def save_pairs(images, reconstructions, path, columns=10):
-    """Write a PNG grid of images, with the reconstruction of each below it."""
+    """Write a PNG grid of images, with the reconstruction of each below it.
+
+    Args:
+        images, reconstructions: arrays `(N, H, W, C)` in [0, 1].
+        path: str or `pathlib.Path`.
+        columns: int >= 1, pairs in a row.
+    """
     columns = min(columns, len(images))
     rows = []
     for start in range(0, len(images), columns):
@@ -160,7 +182,12 @@ def scatter_turning(points, labels=None, frames=36):
 
 
 def save_picture(pixels, path):
-    """Write an array `(height, width, C)` of uint8 to a PNG file, whole or not at all."""
+    """Write an array `(height, width, C)` of uint8 to a PNG file, whole or not at all.
+
+    Args:
+        pixels: uint8 array `(height, width, C)`.
+        path: str or `pathlib.Path`.
+    """
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     with replacing_file(path) as partial:
         picture.save(partial, format="PNG")

@@ -49,7 +49,11 @@ class DiagonalGaussian(Part):
         self.built = True
 
     def parameters(self, outputs):
-        """Return the `Posterior` of an encoder's outputs, in float32, its log-variance clipped."""
+        """Return the `Posterior` of an encoder's outputs, in float32, its log-variance clipped.
+
+        Args:
+            outputs: the encoder's, tensors `(B, D)` twice, and `(B, C)` where it has a context.
+        """
         z_mean, z_log_var = (ops.cast(output, "float32") for output in outputs[:2])
         return Posterior(z_mean, ops.clip(z_log_var, self._MIN_LOG_VAR, self._MAX_LOG_VAR))
 
@@ -69,15 +73,29 @@ class DiagonalGaussian(Part):
         return z, ops.sum(log_qz, axis=-1)
 
     def log_prob(self, posterior, z):
-        """Return log q(z|x) in nats for any z `(..., B, D)`: `(..., B)`."""
+        """Return log q(z|x) in nats for any z `(..., B, D)`: `(..., B)`.
+
+        Args:
+            posterior: `Posterior` of `(B, D)` tensors.
+            z: float tensor `(..., B, D)`.
+        """
         return ops.sum(normal_log_prob(z, *posterior), axis=-1)
 
     def noise_of(self, posterior, z):
-        """Return the noise `(B, D)` from which `sample` makes z `(B, D)`."""
+        """Return the noise `(B, D)` from which `sample` makes z `(B, D)`.
+
+        Args:
+            posterior: `Posterior` of `(B, D)` tensors.
+            z: float tensor `(B, D)`.
+        """
         return (z - posterior.z_mean) * ops.exp(-0.5 * posterior.z_log_var)
 
     def embed(self, posterior):
-        """Return the centre of q(z|x), `(B, D)`."""
+        """Return the centre of q(z|x), `(B, D)`.
+
+        Args:
+            posterior: `Posterior` of `(B, D)` tensors.
+        """
         return posterior.z_mean
 
 
@@ -156,5 +174,9 @@ NAMES = {
 
 
 def get(value):
-    """Return the posterior family that a name, an instance or a config stands for."""
+    """Return the posterior family that a name, an instance or a config stands for.
+
+    Args:
+        value: str, `DiagonalGaussian`, or its Keras config (dict).
+    """
     return resolve("posterior", value, DiagonalGaussian, NAMES)

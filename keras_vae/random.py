@@ -72,7 +72,12 @@ def row_seeds(seed, num_rows, first_row=0):
 
 
 def row_seeds_at(seed, rows):
-    """Return the row seeds of `row_seeds` for an int32 tensor of row indices, in the graph."""
+    """Return the row seeds of `row_seeds` for an int32 tensor of row indices, in the graph.
+
+    Args:
+        seed: int of up to 64 bits.
+        rows: int32 tensor of any shape, the indices of rows.
+    """
     offset, stride = _spread(seed)
     return ops.cast(offset + stride * ops.cast(rows, "uint32"), "int32")
 
@@ -123,7 +128,11 @@ def derived(seeds, index):
 
 
 def check_seed(seed):
-    """Return `seed` as an int, or raise `ValueError` if it is no integer of 64 bits."""
+    """Return `seed` as an int, or raise `ValueError` if it is no integer of 64 bits.
+
+    Args:
+        seed: what a user gives as a seed.
+    """
     expectation = "`seed` must be an integer of 64 bits"
     if isinstance(seed, np.generic | np.ndarray):
         seed = seed.item()
@@ -180,6 +189,12 @@ def bits(seeds, dim, samples=0, stream=PIXELS):
 
     Dimension d of row b and sample k comes from word d % 2 of
     `threefry2x32(key=(seeds[b], stream), counter=(d // 2, k))`.
+
+    Args:
+        seeds: int32 tensor `(B,)`, row seeds.
+        dim: int >= 1, the numbers of a row.
+        samples: int, or int32 tensor `(K,)` of indices of draws.
+        stream: int, what the draws are for.
 
     Output shape:
         two tensors of `(B, ceil(dim / 2))` or `(K, B, ceil(dim / 2))`.

@@ -125,7 +125,14 @@ class Run:
         return {name: [float(row[name]) for row in rows if row[name]] for name in names}
 
     def load_data(self, **changes):
-        """Load the data that the run was trained on; `changes` replace arguments of the load."""
+        """Load the data that the run was trained on; `changes` replace arguments of the load.
+
+        Args:
+            **changes: arguments of `data.load`, in place of the run's own.
+
+        Returns:
+            `ImageData` or `TableData`.
+        """
         if self.vae.likelihood.columns is not None:
             # As the model knows them, even where the file has changed since.
             changes["columns"] = self.vae.likelihood.columns
@@ -144,18 +151,33 @@ class Run:
         return loaded
 
     def read_images(self, files):
-        """Read image files as the run's data was read: an array `(N, H, W, C)` in [0, 1]."""
+        """Read image files as the run's data was read: an array `(N, H, W, C)` in [0, 1].
+
+        Args:
+            files: list of paths.
+
+        Output shape:
+            `(N, H, W, C)`, float32.
+        """
         images = data.read_images(files, self.vae.event_shape)
         binary = self.config["data"].get("binarize", "none") != "none"
         return (images > 0.5).astype("float32") if binary else images
 
     def test_images(self, places):
-        """Return the test images at some places: an array `(N, H, W, C)` in [0, 1]."""
+        """Return the test images at some places: an array `(N, H, W, C)` in [0, 1].
+
+        Args:
+            places: list of int >= 0.
+        """
         test = self.load_data().test
         return np.stack([_example(test, integer("place", place, 0)) for place in places])
 
     def write_metrics(self, metrics):
-        """Replace `metrics.json`, and the numbers in the model card if there is one."""
+        """Replace `metrics.json`, and the numbers in the model card if there is one.
+
+        Args:
+            metrics: dict, as `evaluation.evaluate` gives it.
+        """
         write_json(self.path / METRICS, metrics)
         if (self.path / CARD).exists():
             write_text(self.path / CARD, self.card())

@@ -50,7 +50,11 @@ class FeatureClassifier:
         self._features = keras.Model(self.model.input, self.model.get_layer("features").output)
 
     def features(self, images):
-        """Return the features `(N, F)` of images `(N, H, W, C)`."""
+        """Return the features `(N, F)` of images `(N, H, W, C)`.
+
+        Args:
+            images: float array `(N, H, W, C)` in [0, 1].
+        """
         return self._features.predict(images, batch_size=_BATCH, verbose=0)
 
 

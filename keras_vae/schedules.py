@@ -54,10 +54,18 @@ class Schedule(abc.ABC):
 
     @abc.abstractmethod
     def rise(self, progress):
-        """Return the share of the way from `initial` to `final` at `progress` in [0, 1]."""
+        """Return the share of the way from `initial` to `final` at `progress` in [0, 1].
+
+        Args:
+            progress: float32 scalar tensor in [0, 1].
+        """
 
     def length(self, total_steps):
-        """Return the steps until it is over, in a training of `total_steps`."""
+        """Return the steps until it is over, in a training of `total_steps`.
+
+        Args:
+            total_steps: int >= 1.
+        """
         return self.steps if self.steps is not None else math.ceil(self.share * total_steps)
 
     def get_config(self):
@@ -163,7 +171,13 @@ class CyclicalWarmup(Schedule):
 
 
 def get(name, value, fix=""):
-    """Return a schedule from one or its config, or a number >= 0 as it is."""
+    """Return a schedule from one or its config, or a number >= 0 as it is.
+
+    Args:
+        name: str, the argument, for the error.
+        value: `Schedule`, its config (dict), or a number.
+        fix: str, for the error.
+    """
     if isinstance(value, dict):
         value = keras.saving.deserialize_keras_object(value)
     if isinstance(value, Schedule):
@@ -172,5 +186,9 @@ def get(name, value, fix=""):
 
 
 def to_config(value):
-    """Return what a config holds of a schedule or a number."""
+    """Return what a config holds of a schedule or a number.
+
+    Args:
+        value: `Schedule` or a number.
+    """
     return keras.saving.serialize_keras_object(value) if isinstance(value, Schedule) else value

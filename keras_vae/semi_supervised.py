@@ -118,7 +118,13 @@ class SemiSupervisedVAE(ConditionalVAE):
         return np.concatenate([np.exp(self._log_qy(some)) for some in rows])
 
     def encode(self, x, training=False, label=None):
-        """Return q(z|x, label); without a label, that of the most likely class."""
+        """Return q(z|x, label); without a label, that of the most likely class.
+
+        Args:
+            x: float array `(B, *event)`.
+            training: bool, whether encoder and classifier are in training.
+            label: None, or classes `(B,)` int32, of which -1 stands for none.
+        """
         x = ops.convert_to_tensor(x, "float32")
         label = self._or_likely(x, label)
         return super().encode(x, training=training, label=label)
@@ -127,14 +133,27 @@ class SemiSupervisedVAE(ConditionalVAE):
         return super().reconstruction_params(x, self._or_likely(x, label))
 
     def drawn_labels(self, label, seeds):
-        """Return labels for row seeds `(B,)`: those given, and draws of p(y) where they lack."""
+        """Return labels for row seeds `(B,)`: those given, and draws of p(y) where they lack.
+
+        Args:
+            label: None, or classes `(B,)` int32, of which -1 stands for none.
+            seeds: int32 array `(B,)`, row seeds.
+        """
         uniforms = random.uniforms(seeds, 1, stream=random.CLASSES)[:, 0]
         drawn = ops.cast(uniforms * self.num_classes, "int32")
         drawn = ops.minimum(drawn, self.num_classes - 1)
         return drawn if label is None else ops.where(label < 0, drawn, label)
 
     def terms(self, x, noise, training=False, gate=None, label=None):
-        """Return the `Terms`, by the label of each example, or summed over q(y|x) without one."""
+        """Return the `Terms`, by the label of each example, or summed over q(y|x) without one.
+
+        Args:
+            x: float tensor `(B, *event)`.
+            noise: standard normal tensor `(K, B, D)`.
+            training: bool, whether networks and likelihood are in training.
+            gate: None, or a function of z, see `VAE.terms`.
+            label: None, or classes `(B,)` int32, of which -1 stands for none.
+        """
         classes, rows = self.num_classes, ops.shape(x)[0]
         # The draws of an example may be those of all.
         noise = ops.broadcast_to(noise, (ops.shape(noise)[0], rows, self.latent_dim))

@@ -133,7 +133,11 @@ def read(path):
 
 
 def row_bytes(shape):
-    """Return the bytes of a float32 array of a shape."""
+    """Return the bytes of a float32 array of a shape.
+
+    Args:
+        shape: tuple of int.
+    """
     return 4 * math.prod(shape)
 
 

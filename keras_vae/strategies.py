@@ -125,7 +125,11 @@ def _slurm(tasks):
 
 
 def check_config(text):
-    """Raise `ValueError` unless a text is a `TF_CONFIG` whose task can train."""
+    """Raise `ValueError` unless a text is a `TF_CONFIG` whose task can train.
+
+    Args:
+        text: str, JSON.
+    """
 
     def refuse(received):
         raise ValueError(

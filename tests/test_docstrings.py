@@ -6,7 +6,10 @@ import inspect
 import pkgutil
 
 import pytest
+from public_names import lacking, public
 
+import export
+import export.runtimes.base
 import keras_vae
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_vae.__path__, "keras_vae."))
@@ -37,6 +40,27 @@ def test_public_classes_and_functions_say_what_they_are(name):
         if not (value.__doc__ or "").strip()
     ]
     assert not silent
+
+
+def test_each_public_name_says_what_it_takes_and_gives():
+    names = public(keras_vae, export, export.runtimes.base)
+    assert {"keras_vae.VAE.generate", "keras_vae.anomaly.AnomalyDetector", "export.export"} <= {
+        *names
+    }
+    assert not [line for name, value in names.items() for line in lacking(name, value)]
+
+
+def _silent(x, factor=2):
+    """Scale x.
+
+    Args:
+        x: float.
+    """
+    return x * factor
+
+
+def test_what_a_docstring_lacks_is_listed():
+    assert lacking("f", _silent) == ["f does not tell of factor", "f does not say what it gives"]
 
 
 def test_there_are_examples_to_run():

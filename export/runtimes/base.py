@@ -224,6 +224,12 @@ def _as_array(name, value, dtype):
 
 
 def not_exported(path, received):
+    """Return the `ValueError` of a file that is none of this package's.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        received: str, what it is instead.
+    """
     return ValueError(
         message(
             f"{path} must be a file that this package exported", received, "Export the model again."

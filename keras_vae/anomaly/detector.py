@@ -142,13 +142,22 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return self
 
     def score_samples(self, X, progress=False):
-        """Return the opposite of the score, `(N,)`: lower is more abnormal."""
+        """Return the opposite of the score, `(N,)`: lower is more abnormal.
+
+        Args:
+            X: array `(N, *event)`, or batches of them; a table as `fit` was given it.
+            progress: bool, whether to show a progress bar.
+        """
         self._check_fitted()
         examples = bar(evaluation.batches(self._examples(X)), progress, "Scoring", "batch")
         return -self.score_.score(_together(self._measure_batch(self.score_, x) for x in examples))
 
     def decision_function(self, X):
-        """Return how far `score_samples` lies above the threshold; anomalies are negative."""
+        """Return how far `score_samples` lies above the threshold; anomalies are negative.
+
+        Args:
+            X: array `(N, *event)`, or batches of them; a table as `fit` was given it.
+        """
         return self.score_samples(X) - self.threshold_
 
     def predict(self, X):
@@ -169,6 +178,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         The surprise -log p(x_i|z) at the centre of q(z|x), less its mean over normal examples, and
         none where it is less. What is missing has none.
 
+        Args:
+            X: array `(N, *event)`, or batches of them; a table as `fit` was given it.
+
         Output shape:
             `(N, *event)`, a NumPy array of float32.
         """
@@ -185,7 +197,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return np.where(np.isnan(X), np.float32(0.0), nats)
 
     def save(self, path):
-        """Write what was learnt, but for the VAE, to a .npz file; `load` reads it."""
+        """Write what was learnt, but for the VAE, to a .npz file; `load` reads it.
+
+        Args:
+            path: str or `pathlib.Path` of the file.
+        """
         self._check_fitted()
         about = {name: getattr(self, name) for name in _SAVED}
         about |= {"threshold": self.threshold_, "n_features": self.n_features_in_}

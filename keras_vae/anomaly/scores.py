@@ -25,7 +25,11 @@ class Score(abc.ABC):
 
     @abc.abstractmethod
     def measure(self, view):
-        """Return what the score is made of, `(B, W)` float64, for a `View` of B examples."""
+        """Return what the score is made of, `(B, W)` float64, for a `View` of B examples.
+
+        Args:
+            view: `View` of B examples, which computes what scores share once.
+        """
 
     def fit(self, measured):
         """Learn from what was measured of normal examples, `(N, W)`; by default nothing."""
@@ -33,10 +37,18 @@ class Score(abc.ABC):
 
     @abc.abstractmethod
     def score(self, measured):
-        """Return the scores `(N,)` of what was measured, `(N, W)`."""
+        """Return the scores `(N,)` of what was measured, `(N, W)`.
+
+        Args:
+            measured: float64 array `(N, W)`.
+        """
 
     def from_graph(self, outputs):
-        """Return the score of the outputs of an exported `score`, a dict of tensors `(B,)`."""
+        """Return the score of the outputs of an exported `score`, a dict of tensors `(B,)`.
+
+        Args:
+            outputs: dict from name to tensor `(B,)`, in nats.
+        """
         raise NotImplementedError(f"{name_of(self)} is not in_graph.")
 
     def state(self):
@@ -44,7 +56,11 @@ class Score(abc.ABC):
         return {}
 
     def restore(self, state):
-        """Take over what `state` gave."""
+        """Take over what `state` gave.
+
+        Args:
+            state: dict of NumPy arrays.
+        """
         del state
 
 
@@ -245,7 +261,11 @@ SCORES = {
 
 
 def get(name):
-    """Return a new score of that name, not fitted."""
+    """Return a new score of that name, not fitted.
+
+    Args:
+        name: str, one of `SCORES`.
+    """
     return SCORES[choice("criterion", name, SCORES)]()
 
 

@@ -57,6 +57,10 @@ def conformal(calibration, false_alarm_rate):
 def place(count, false_alarm_rate):
     """Return which of `count` calibration scores, the smallest being 1, is the threshold.
 
+    Args:
+        count: int, how many scores there are.
+        false_alarm_rate: float in (0, 1).
+
     Raises:
         ValueError: if there are too few scores for the rate.
     """

@@ -71,7 +71,11 @@ def complete(callbacks, x, first):
 
 
 def as_list(callbacks):
-    """Return a list of the callbacks that `fit` was given."""
+    """Return a list of the callbacks that `fit` was given.
+
+    Args:
+        callbacks: None, a callback, or a list of them.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     if callbacks is None:
@@ -80,7 +84,15 @@ def as_list(callbacks):
 
 
 def first_place(model, callbacks, x, initial_epoch, steps_per_epoch=None):
-    """Return the `Place` to begin with: that of the last checkpoint, where there is one."""
+    """Return the `Place` to begin with: that of the last checkpoint, where there is one.
+
+    Args:
+        model: the VAE that is trained.
+        callbacks: what `fit` was given.
+        x: the training data.
+        initial_epoch: int >= 0, where there is no checkpoint.
+        steps_per_epoch: int or None, what `fit` was given.
+    """
     first = Place(initial_epoch)
     for callback in as_list(callbacks):
         if isinstance(callback, Checkpoint):

@@ -119,7 +119,11 @@ class RawTable:
 
 
 def is_table(source):
-    """Return whether a source, as `load` takes it, is a table."""
+    """Return whether a source, as `load` takes it, is a table.
+
+    Args:
+        source: str, path, array, data frame, dict or tuple.
+    """
     if isinstance(source, str | os.PathLike):
         path = pathlib.Path(source)
         suffix = path.suffix.lower()

@@ -32,5 +32,9 @@ NAMES = {
 
 
 def get(value):
-    """Return the likelihood that a name, an instance or a config stands for."""
+    """Return the likelihood that a name, an instance or a config stands for.
+
+    Args:
+        value: str, `Likelihood`, or its Keras config (dict).
+    """
     return resolve("likelihood", value, Likelihood, NAMES)

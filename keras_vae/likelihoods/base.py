@@ -38,7 +38,11 @@ class Likelihood(Part, abc.ABC):
         return "nats of a probability" if self.is_discrete else "nats of a density"
 
     def params_shape(self, event_shape):
-        """Return the shape that the decoder must give for one example of `event_shape`."""
+        """Return the shape that the decoder must give for one example of `event_shape`.
+
+        Args:
+            event_shape: tuple of int, the shape of one example.
+        """
         return (*event_shape[:-1], event_shape[-1] * self.params_per_channel)
 
     def log_prob(self, x, params, training=False):
@@ -92,7 +96,11 @@ class Likelihood(Part, abc.ABC):
 
     @abc.abstractmethod
     def mean(self, params):
-        """Return the mean of p(x|z), `(..., *event)`."""
+        """Return the mean of p(x|z), `(..., *event)`.
+
+        Args:
+            params: float tensor `(..., *params_shape)`.
+        """
 
     @abc.abstractmethod
     def sample(self, params, seed):
@@ -107,14 +115,26 @@ class Likelihood(Part, abc.ABC):
         """
 
     def check(self, x):
-        """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for."""
+        """Raise `ValueError` if the NumPy array x holds values that p(x|z) has no place for.
+
+        Args:
+            x: float array `(B, *event)`.
+        """
 
     def is_grey(self, x):
-        """Return where the NumPy array x lies between 0 and 1 and p(x|z) is of those two alone."""
+        """Return where the NumPy array x lies between 0 and 1 and p(x|z) is of those two alone.
+
+        Args:
+            x: float array `(B, *event)`.
+        """
         return (x > 0) & (x < 1) & self.is_binary
 
     def check_values(self, x):
-        """Raise `ValueError` unless the NumPy array x holds finite numbers that `check` accepts."""
+        """Raise `ValueError` unless the NumPy array x holds finite numbers that `check` accepts.
+
+        Args:
+            x: array `(B, *event)`.
+        """
         is_number = x.dtype.kind in "biuf" or x.dtype.name == "bfloat16"
         # In float32, which is what the model computes with.
         finite = x.dtype.kind in "biu" or (is_number and np.isfinite(x.astype("float32")).all())

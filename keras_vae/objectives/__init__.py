@@ -11,5 +11,9 @@ NAMES = {"elbo": ELBO, "iwae": IWAE, "beta_tc": BetaTC, "info_vae": InfoVAE, "di
 
 
 def get(value):
-    """Return the objective that a name, an instance or a config stands for."""
+    """Return the objective that a name, an instance or a config stands for.
+
+    Args:
+        value: str, `Objective`, or its Keras config (dict).
+    """
     return resolve("objective", value, Objective, NAMES)

@@ -101,7 +101,12 @@ class Objective(Part):
         return self.with_extra(terms, training=training)[0]
 
     def with_extra(self, terms, training=None):
-        """Return the loss `(B,)` and a dict of the extra terms, `(B,)` each."""
+        """Return the loss `(B,)` and a dict of the extra terms, `(B,)` each.
+
+        Args:
+            terms: `Terms` of B examples.
+            training: bool or None, whether schedules take their value of now, and count the step.
+        """
         extra = self.extra(terms)
         loss = self.call(terms, extra, training)
         if training and self.step is not None:
@@ -109,7 +114,14 @@ class Objective(Part):
         return loss, extra
 
     def extra(self, terms):
-        """Return the terms of `extra_names`."""
+        """Return the terms of `extra_names`.
+
+        Args:
+            terms: `Terms` of B examples.
+
+        Returns:
+            dict from name to tensor `(B,)`.
+        """
         return {}
 
     def call(self, terms, extra, training=None):
@@ -121,7 +133,12 @@ class Objective(Part):
         return {name: self.value(name, training=True) for name in self.scheduled}
 
     def value(self, name, training=None):
-        """Return an argument that may be a schedule: its value now, or at its end."""
+        """Return an argument that may be a schedule: its value now, or at its end.
+
+        Args:
+            name: str, the argument.
+            training: bool or None, whether its value of now is wanted.
+        """
         schedule = self.scheduled.get(name)
         if schedule is None:
             return getattr(self, name)
@@ -159,7 +176,12 @@ class Objective(Part):
                 )
 
     def check(self, prior, posterior):
-        """Raise `ValueError` if the objective needs what the prior or the posterior lacks."""
+        """Raise `ValueError` if the objective needs what the prior or the posterior lacks.
+
+        Args:
+            prior: `Prior`.
+            posterior: `DiagonalGaussian`, the family of q(z|x).
+        """
         name = type(self).__name__
         if self.needs_factorized_prior and not prior.is_factorized:
             raise ValueError(

@@ -94,6 +94,9 @@ class IWAE(Objective):
 
         The loss gives each z its normalised weight; the estimator wants its square.
 
+        Args:
+            terms: `Terms` of K draws and B examples.
+
         Output shape:
             `(K, B)`.
         """

@@ -16,5 +16,9 @@ NAMES = {
 
 
 def get(value):
-    """Return the prior that a name, an instance or a config stands for."""
+    """Return the prior that a name, an instance or a config stands for.
+
+    Args:
+        value: str, `Prior`, or its Keras config (dict).
+    """
     return resolve("prior", value, Prior, NAMES)

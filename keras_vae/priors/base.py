@@ -38,7 +38,11 @@ class Prior(Part, abc.ABC):
         """
 
     def start_at(self, z):
-        """Set what is to be trained to where draws z `(N, D)` lie, a NumPy array."""
+        """Set what is to be trained to where draws z `(N, D)` lie, a NumPy array.
+
+        Args:
+            z: float array `(N, D)`.
+        """
 
     @property
     def noise_dim(self):
@@ -57,7 +61,11 @@ class Prior(Part, abc.ABC):
         """
 
     def kl(self, z_mean, z_log_var):
-        """Return KL(N(z_mean, exp(z_log_var)) || p(z)) `(B,)` in nats, or None if not closed."""
+        """Return KL(N(z_mean, exp(z_log_var)) || p(z)) `(B,)` in nats, or None if not closed.
+
+        Args:
+            z_mean, z_log_var: float tensors `(B, D)`.
+        """
         return None
 
     @abc.abstractmethod
@@ -88,7 +96,15 @@ class Prior(Part, abc.ABC):
         return self.sample_rows(random.as_row_seeds(seed, n), temperature)
 
     def sample_rows(self, seeds, temperature):
-        """Draw z for tensors of row seeds `(B,)` int32 and temperatures `(B,)`: `(B, D)`."""
+        """Draw z for tensors of row seeds `(B,)` int32 and temperatures `(B,)`: `(B, D)`.
+
+        Args:
+            seeds: int32 tensor `(B,)`, row seeds.
+            temperature: float tensor `(B,)`.
+
+        Output shape:
+            `(B, D)`.
+        """
         uniforms = None
         if self.uniform_dim:
             uniforms = random.uniforms(seeds, self.uniform_dim, stream=random.PRIOR_UNIFORM)

@@ -74,7 +74,12 @@ def factor_of(event_shape, small_shape):
 
 
 def shrink(images, factor):
-    """Return the means of square blocks of images, `(N, H / factor, W / factor, C)`."""
+    """Return the means of square blocks of images, `(N, H / factor, W / factor, C)`.
+
+    Args:
+        images: array `(N, H, W, C)`.
+        factor: int >= 2, which divides both sides.
+    """
     _, height, width, channels = images.shape
     blocks = (-1, height // factor, factor, width // factor, factor, channels)
     return ops.mean(ops.reshape(images, blocks), axis=(2, 4))

@@ -128,7 +128,11 @@ def _facts(path, is_table):
 
 
 def maps_path(out):
-    """Return where the maps of the most abnormal images go that are written to `out`."""
+    """Return where the maps of the most abnormal images go that are written to `out`.
+
+    Args:
+        out: str or `pathlib.Path` of the file or folder of results.
+    """
     out = pathlib.Path(out)
     return out.with_name(f"{out.stem}_maps.png")
 

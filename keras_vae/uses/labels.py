@@ -15,6 +15,9 @@ _MOST_SHOWN, _LONGEST = 20, 60
 def classes(run):
     """Return the names of the classes that a run's model was trained with, a list of str.
 
+    Args:
+        run: `runs.Run`.
+
     Raises:
         ValueError: if it was trained without labels.
     """
@@ -43,12 +46,20 @@ def name_of(run):
 
 
 def has_labels(run):
-    """Return whether a run's model was trained with labels."""
+    """Return whether a run's model was trained with labels.
+
+    Args:
+        run: `runs.Run`.
+    """
     return isinstance(run.vae, ConditionalVAE)
 
 
 def knows_labels(run):
-    """Return whether a run's own data have the labels that its model takes."""
+    """Return whether a run's own data have the labels that its model takes.
+
+    Args:
+        run: `runs.Run`.
+    """
     few = str(run.config["model"].get("labelled") or "")
     # Else the labels are those of another source.
     return has_labels(run) and (not few or few.isdigit())

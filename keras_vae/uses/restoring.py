@@ -102,6 +102,9 @@ def upscale(run, source, out, factor=2, seed=0, progress=False, **options):
         run, source, out, progress, options: see `denoise`.
         factor: int >= 2, by how much larger the model's images are, down and across.
         seed: int >= 0; image i draws from (seed, i).
+
+    Returns:
+        `Restored`.
     """
     _check_model(run)
     integer("factor", factor, 2)
@@ -132,6 +135,9 @@ def restyle(run, source, out, label, from_label=None, progress=False, **options)
         label: str or int, the class that they get.
         from_label: str or int, the class that they have; by default what the source says, and
             where it has no labels none.
+
+    Returns:
+        `Restored`.
     """
     _check_model(run)
     new = labels_of(run, [label])[0]

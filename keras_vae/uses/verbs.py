@@ -129,6 +129,9 @@ def generate_rows(run, out, count, temperature=1.0, seed=0, progress=False):
         out, progress: see `embed`.
         count: int >= 1.
         temperature, seed: see `generation.generate`.
+
+    Returns:
+        `Written`.
     """
 
     def make(start, stop):
@@ -145,6 +148,9 @@ def reconstruct_rows(run, source, out, progress=False, **options):
     """Write the reconstruction of each row of a table, which has a value in every column.
 
     Arguments and result are those of `embed`.
+
+    Returns:
+        `Written`.
     """
     check_out(source, out)
     examples = open_examples(run, source, **options)
