@@ -190,7 +190,7 @@ def _data(config):
         "source": config["data"]["source"],
         **parts,
         "left out as unreadable": facts.get("skipped") or None,
-        "shape of one": _shape(config) or None,
+        "examples": _shape(config) or None,
         "columns": facts.get("columns"),
         "classes of the source": facts.get("classes"),
         "classes": config["model"].get("classes"),

@@ -110,7 +110,7 @@ def test_the_card_says_the_data_the_networks_and_the_training(trained_run):
     config = json.loads((trained_run / "config.json").read_text())
     data, vae = kv.data.load("digits"), keras.models.load_model(trained_run / "model.keras")
     known = settings(text, "Data")
-    assert known["source"] == "digits" and known["shape of one"] == "images of 8x8x1"
+    assert known["source"] == "digits" and known["examples"] == "images of 8x8x1"
     parts = [int(known[f"{part} images"]) for part in ("train", "validation", "test")]
     assert parts == [data.num_train, data.num_validation, data.num_test]
     (crc,) = (value for key, value in known.items() if key.startswith("CRC-32"))
@@ -171,7 +171,7 @@ def test_names_of_classes_stand_for_themselves(labelled, monkeypatch):
 def test_the_card_of_a_table_speaks_of_its_rows(table, monkeypatch):
     text = (table / "README.md").read_text()
     known = settings(text, "Data")
-    assert known["columns"] == r"wi\|dth, kind" and known["shape of one"] == "rows of 2 columns"
+    assert known["columns"] == r"wi\|dth, kind" and known["examples"] == "rows of 2 columns"
     assert known["train rows"] and "Pixels" not in text and "images" not in text
     assert links(text) == ["history.png"]
     monkeypatch.chdir(table)

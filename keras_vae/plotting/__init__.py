@@ -1,8 +1,8 @@
 """Pictures of what a VAE makes and of how good it is.
 
-`plot_*` return a matplotlib `Figure`, which a notebook shows where it is the last expression and
-`figure.savefig("a.png")` writes; `transparent=True` leaves its background out. `save_*` write
-files of exact pixels.
+`plot_*` return a matplotlib `Figure`. A notebook shows it where it is the last expression of a
+cell, and elsewhere by `display(figure)`; `figure.savefig("a.png")` writes it, and with
+`transparent=True` without its background. `save_*` write files of exact pixels.
 """
 
 from keras_vae.plotting.curves import plot_history, plot_kl, plot_rate_distortion, save_history
