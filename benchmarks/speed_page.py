@@ -4,7 +4,7 @@ import itertools
 import json
 import pathlib
 
-from matplotlib.figure import Figure
+from keras_vae.plotting import style
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 SHAPES = {
@@ -15,7 +15,9 @@ SHAPES = {
 }
 _DOCS = pathlib.Path(__file__).parent.parent / "docs"
 _OURS = "keras_vae"
-_COLOURS = ("#1f5a96", "#7fb2e5", "#8c8c8c", "#b5b5b5", "#d9d9d9")
+_THEME = style.THEMES["light"]
+# This package stands out, and its peers are alike.
+_OWN_COLOUR, _PEER_COLOUR = _THEME.colours[0], "#9aa3ad"
 _HEAD = """\
 # Speed
 
@@ -139,40 +141,46 @@ def _markdown(head, rows):
 
 def plot(results):
     """Draw the images a second of each contender, a panel a network."""
-    figure = Figure(figsize=(10, 1 + 1.3 * ((len(results) + 1) // 2) * 1.4), layout="constrained")
-    panels = figure.subplots((len(results) + 1) // 2, 2, squeeze=False).ravel()
+    rows = (len(results) + 1) // 2
+    figure = style.figure(_THEME, 10, 1 + 1.8 * rows)
+    panels = style.panels(figure, _THEME, rows, 2).ravel()
     for axes, (shape, found) in zip(panels, results.items(), strict=False):
         names = list(found["contenders"])[::-1]
         speeds = [found["contenders"][name]["images_per_second"] for name in names]
-        bars = axes.barh(names, speeds, color=_COLOURS[: len(names)][::-1])
-        axes.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=3, fontsize=8)
-        axes.set_title(SHAPES[shape], fontsize=10, loc="left")
+        colours = [_OWN_COLOUR if is_ours(name) else _PEER_COLOUR for name in names]
+        bars = axes.barh(names, speeds, 0.7, color=colours)
+        labels = [f"{speed:,.0f}" for speed in speeds]
+        axes.bar_label(bars, labels, padding=3, fontsize=9, color=_THEME.muted)
+        style.title(axes, _THEME, SHAPES[shape])
         axes.set_xlim(0, 1.18 * max(speeds))
-        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+        axes.grid(visible=False)
+        axes.tick_params("y", length=0, labelcolor=_THEME.ink)
         axes.set_xticks([])
     for axes in panels[len(results) :]:
         axes.set_visible(False)
-    figure.suptitle("Images a second in training, two CPU cores")
-    figure.savefig(_DOCS / "speed.png", dpi=120)
+    title = "Images a second in training, two CPU cores"
+    figure.suptitle(title, fontsize=11, color=_THEME.ink)
+    style.save(figure, _DOCS / "speed.png")
 
 
 def plot_quality(contenders):
     """Draw the validation -ELBO of each contender over the seconds of its training."""
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    for colour, (name, entry) in zip(_COLOURS, contenders.items(), strict=True):
+    figure = style.figure(_THEME, 8, 4)
+    axes = style.panels(figure, _THEME)[0, 0]
+    axes.grid(visible=False)
+    for name, entry in contenders.items():
         seconds, values = zip(*entry["curve"], strict=True)
-        axes.plot(list(itertools.accumulate(seconds)), values, label=name, color=colour)
+        axes.plot(list(itertools.accumulate(seconds)), values, label=name)
     for bar in next(iter(contenders.values()))["seconds_until"]:
-        axes.axhline(float(bar), color="#cccccc", linewidth=0.8, zorder=0)
+        axes.axhline(float(bar), color=_THEME.muted, linewidth=0.8, alpha=0.4, zorder=0)
     axes.set(xscale="log", xlabel="seconds of training", ylabel="validation -ELBO, nats")
     ticks = (5, 10, 20, 50, 100, 200)
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
     axes.set_ylim(90, 130)
-    axes.legend(fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(_DOCS / "time_to_quality.png", dpi=120)
+    style.legend(axes, _THEME)
+    style.save(figure, _DOCS / "time_to_quality.png")
 
 
 def quality():

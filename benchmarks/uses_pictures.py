@@ -1,17 +1,17 @@
 """Draw the pictures of docs/uses.md from the models that `uses.py` trained."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 from uses_page import DOCS, SCORES, load
 
 import keras_vae as kv
 from keras_vae import anomaly, restore
+from keras_vae.plotting import style
 
 FOLDER = DOCS / "uses"
 _IN_A_ROW, _RESTYLED = 12, 8
 _SHOWN = ("combined", "pixel_neighbors", "negative_elbo")
-_COLOURS = ("#1f5a96", "#8c8c8c", "#d9a441")
+_THEME = style.THEMES["light"]
 
 
 def draw(full, plane, clusters, test, learnt, held_out):
@@ -96,15 +96,14 @@ def draw_conditioned(vae, x, y):
 
 def draw_rates(rows):
     """Draw error by rate, for rows of method, bits for each pixel and dB."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for colour, name in zip(_COLOURS, dict.fromkeys(row[0] for row in rows), strict=True):
+    figure = style.figure(_THEME, 7, 4)
+    axes = style.panels(figure, _THEME)[0, 0]
+    for name in dict.fromkeys(row[0] for row in rows):
         own = sorted((rate, error) for kind, rate, error in rows if kind == name)
-        axes.plot(*zip(*own, strict=True), "o-", color=colour, label=name)
+        axes.plot(*zip(*own, strict=True), "o-", markersize=5, label=name)
     axes.set(xscale="log", xlabel="bits for each pixel", ylabel="PSNR in dB")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    figure.savefig(FOLDER / "rate_distortion.png", dpi=100)
+    style.legend(axes, _THEME)
+    style.save(figure, FOLDER / "rate_distortion.png")
 
 
 def _maps(vae, x, learnt, held_out):
@@ -118,13 +117,14 @@ def _maps(vae, x, learnt, held_out):
 
 
 def _leave_one_out(rows):
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    axes = figure.subplots()
+    figure = style.figure(_THEME, 8, 3)
+    axes = style.panels(figure, _THEME)[0, 0]
+    axes.grid(visible=False, axis="x")
     places = np.arange(len(rows))
-    for index, (name, colour) in enumerate(zip(_SHOWN, _COLOURS, strict=True)):
+    for index, (name, colour) in enumerate(zip(_SHOWN, _THEME.colours, strict=False)):
         values = [row["test_32"][name] for row in rows]
         axes.bar(places + 0.27 * (index - 1), values, 0.25, color=colour, label=SCORES[name])
-    axes.axhline(0.5, color="black", linewidth=0.5, linestyle=":")
+    axes.axhline(0.5, color=_THEME.ink, linewidth=0.8, linestyle=":")
     axes.set(
         xticks=places,
         xticklabels=[row["digit"] for row in rows],
@@ -132,5 +132,5 @@ def _leave_one_out(rows):
         ylabel="AUROC",
         ylim=(0, 1.02),
     )
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
-    figure.savefig(FOLDER / "leave_one_out.png", dpi=100)
+    style.legend(axes, _THEME, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    style.save(figure, FOLDER / "leave_one_out.png")

@@ -1,35 +1,10 @@
 """The `README.md` of an export folder: the run's model card, and what the export adds."""
 
-from export import trees
-from export.formats import ENDPOINTS, LABEL, PRECISIONS, onnx_output
+import re
+
+from export import snippets, trees
+from export.formats import ENDPOINTS, LABEL, PRECISIONS
 from export.labels import NONE, Labels
-
-_RUNS = {
-    "tflite": """\
-`{path}` runs in LiteRT, on phones, in browsers and in Python (`pip install ai-edge-litert`). Each
-endpoint is a signature; a further batch size is one too, such as `decode_batch8`. Of a full_int8
-file the app quantises the inputs and dequantises the outputs, by the scales that the file gives.
-
-```python
-from ai_edge_litert.interpreter import Interpreter
-
-decode = Interpreter("{path}").get_signature_runner("{endpoint}")
-```""",
-    "onnx": """\
-`{path}` holds one file an endpoint, for ONNX Runtime (`pip install onnxruntime`), with an open
-batch size. {renamed}
-
-```python
-import onnxruntime
-
-session = onnxruntime.InferenceSession("{path}/{endpoint}.onnx")
-```""",
-    "saved_model": """\
-`{path}` runs in TensorFlow: `tf.saved_model.load("{path}").signatures["{endpoint}"]`.
-TensorFlow Serving takes the folder around it: `docker compose up` in `serving/`, then
-`python client_rest.py` or `python client_grpc.py` there, which send the golden requests beside them
-and compare the answers (there is none for `decode_png`). The server serves the highest version.""",
-}
 
 
 def text(files, model, card):
@@ -40,8 +15,8 @@ def text(files, model, card):
         model: dict, the metadata of the latest export.
         card: str, Markdown to begin with, or None.
     """
-    head = card.rstrip() if card else f"# {model['name'] or 'An exported VAE'}"
-    sections = [head, "## Exported files", _facts(model), _table(files)]
+    head = card.rstrip() if card else f"# {cell(model['name'] or 'An exported VAE')}"
+    sections = [_tagged(head, files), "## Exported files", _facts(model), _table(files)]
     if len({entry["model"]["weights_sha256"] for entry in files}) > 1:
         sections.append("The files are of several models: `report.json` says which is of which.")
     sections += [part for part in (_left_out(files), _legend(files)) if part]
@@ -54,12 +29,24 @@ def text(files, model, card):
         "This runs every file on the golden vectors beside it and compares, with no more than "
         "the runtime of each format.",
         "## Run it",
-        _usage(files, Labels.of(model)),
-        "## Versions",
+        snippets.usage(files),
+        "## Versions of the export",
         "\n".join(f"- {name} {version}" for name, version in model["versions"].items()),
         f"SHA-256 of the weights: `{model['weights_sha256']}`",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def cell(value):
+    """Return a value as Markdown text that stands for itself, in a cell of a table too."""
+    text = re.sub(r"([\\`*\[\]<>|~$#]|(?<!\w)_|_(?!\w))", r"\\\1", str(value))
+    return " ".join(text.split())
+
+
+def _tagged(card, files):
+    """Add the formats to the tags at the head of a card, if it has such a head."""
+    tags = "".join(f"- {name}\n" for name in dict.fromkeys(entry["format"] for entry in files))
+    return re.sub(r"\A(---\n(?:(?!---\n).*\n)*?tags:\n)", rf"\g<1>{tags}", card)
 
 
 def _facts(model):
@@ -84,9 +71,9 @@ def _facts(model):
 def _facts_of_rows(model):
     rows = ["| place | column | what goes in and comes out |", "|---|---|---|"]
     for place, column in enumerate(model["columns"]):
-        categories = [f"{code}: {name}" for code, name in enumerate(column["categories"])]
+        categories = [f"{code}: {cell(name)}" for code, name in enumerate(column["categories"])]
         shown = ", ".join(categories[:10]) + (" and so on" if len(categories) > 10 else "")
-        rows.append(f"| {place} | {column['name']} | {shown or 'the number itself'} |")
+        rows.append(f"| {place} | {cell(column['name'])} | {shown or 'the number itself'} |")
     return (
         f"z has {model['latent_dim']} numbers, and `image` stands for a row of {len(rows) - 2}: "
         "floats as they are in the table, categories by their number, or by the next number after "
@@ -107,7 +94,8 @@ def _label(model):
         return f"{text}. There must be one: no vector stands for none."
     text += f", or {NONE} for none."
     if model.get("labels"):
-        text += f" They are {', '.join(f'{i}: {name}' for i, name in enumerate(model['labels']))}."
+        names = (f"{place}: {cell(name)}" for place, name in enumerate(model["labels"]))
+        text += f" They are {', '.join(names)}."
     if labels.needed_by:
         needed = " and ".join(f"`{name}`" for name in labels.needed_by)
         text += (
@@ -199,30 +187,3 @@ def _case(found):
         words = f"XNNPACK leaves out {outside}."
     objections = "; ".join(found["gpu_objections"])
     return words + (f" The GPU delegate does not take {objections}." if objections else "")
-
-
-def _usage(files, labels):
-    parts = []
-    for form in dict.fromkeys(entry["format"] for entry in files):
-        entry = next(entry for entry in files if entry["format"] == form)
-        renamed = [
-            f"`{name}` gives `{onnx_output(name, output)}`."
-            for name in entry["endpoints"]
-            for output in ENDPOINTS[name].outputs
-            if onnx_output(name, output) != output
-        ]
-        parts.append(
-            _RUNS[form].format(
-                path=entry["path"], endpoint=entry["endpoints"][0], renamed=" ".join(renamed)
-            )
-        )
-    first = files[0]["path"]
-    example = f'print(load("{first}"))'
-    if labels is not None and "decode" in files[0]["endpoints"]:
-        size = files[0]["model"]["latent_dim"]
-        example = f'load("{first}").decode([{[0.0] * size}], {labels.in_python})'
-    parts.append(
-        "Or any of them by one interface, with no more than its own runtime:\n\n"
-        f"```python\nfrom export import load\n\n{example}\n```"
-    )
-    return "\n\n".join(parts)

@@ -106,9 +106,17 @@ class Run:
         """CRC-32 of the trained model's file."""
         return zlib.crc32((self.path / MODEL).read_bytes())
 
-    def card(self):
-        """Return the model card as Markdown."""
-        return model_card(self.name, self.config, self.metrics)
+    def card(self, has_files=True):
+        """Return the model card as Markdown.
+
+        Args:
+            has_files: bool, whether it will stand in the run folder and may speak of its files.
+        """
+        return self._card(self.name, has_files)
+
+    def _card(self, name, has_files=True):
+        pictures = [file.name for file in self.path.glob("*.png")]
+        return model_card(name, self.config, self.metrics, pictures, has_files)
 
     @property
     def metrics(self):
@@ -240,7 +248,7 @@ def create(path, config):
         run = Run(partial, {"format": FORMAT, "format_version": FORMAT_VERSION, **config})
         yield run
         write_json(partial / CONFIG, run.config)
-        write_text(partial / CARD, model_card(path.name, run.config, run.metrics))
+        write_text(partial / CARD, run._card(path.name))
         there = {child.name for child in path.iterdir()} if path.is_dir() else set()
         # An interrupted training can be gone on with.
         done = FILES - ({TRAINING} if run.config["training"].get("interrupted") else set())

@@ -183,7 +183,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
             "data_set": opened.config["data"].get("source"),
             "labels": opened.config["model"].get("classes"),
         },
-        card=opened.card(),
+        card=opened.card(has_files=False),
         check=not no_check,
         detector=detector,
         **options,

@@ -4,12 +4,14 @@ import contextlib
 import importlib.metadata
 import signal
 import sys
+import time
 import warnings
 
 import click
 import keras
 
 import keras_vae as kv
+from keras_vae import facts
 from keras_vae.callbacks import NAN_CAUSES, Checkpoint, StopOnNaN
 from keras_vae.workers import Asking
 from keras_vae_cli import output, parts
@@ -45,7 +47,7 @@ class Session:
         self.interrupted = False
         self.nan_epoch = None
         self._load_options, self._options = load_options, options
-        self._checkpoints = []
+        self._checkpoints, self._seconds = [], None
 
     @property
     def history(self):
@@ -106,12 +108,15 @@ class Session:
             "epochs_done": self.epochs_done,
             "interrupted": self.interrupted,
             "not_finite_in_epoch": None if self.nan_epoch is None else self.nan_epoch + 1,
+            "seconds": self._seconds,
         }
         return {
             "seed": options.pop("seed"),
             "data": self._load_options,
             "model": options,
             "training": training,
+            "examples": facts.of_data(self.data),
+            "networks": facts.of_model(self.vae),
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         }
 
@@ -123,7 +128,7 @@ class Session:
             every_steps, every_minutes: see `keras_vae.callbacks.Checkpoint`.
             watchers: callbacks that show what happens.
         """
-        first = self._options["epochs"]
+        first, start = self._options["epochs"], time.monotonic()
 
         def checkpoint(part):
             self._checkpoints.append(Checkpoint(training.part(part), every_steps, every_minutes))
@@ -144,6 +149,9 @@ class Session:
             if not signals.forced:
                 self._checkpoints[-1].save()
             self.interrupted = True
+        if not training.resumes:
+            # What went before a resumption is not known.
+            self._seconds = round(time.monotonic() - start, 1)
         self.interrupted |= signals.heard == _INTERRUPT
         if signals.heard == _TERMINATE:
             if self.workers.is_chief:

@@ -1,4 +1,4 @@
-"""Pictures: grids of images and curves of training."""
+"""Pictures whose pixels are those of the images: grids, pairs, sequences and animations."""
 
 import math
 import pathlib
@@ -12,7 +12,6 @@ from keras_vae.files import replacing_file, write_arrays
 _GAP = 2
 _CELL_PIXELS = 56
 _BACKGROUND = 255
-_MOST_IN_LEGEND = 20
 
 
 def image_grid(images, columns=None):
@@ -33,18 +32,11 @@ def image_grid(images, columns=None):
     >>> image_grid(np.zeros((4, 56, 56, 1))).shape
     (118, 118, 1)
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or not len(images) or images.shape[-1] not in (1, 3, 4):
-        raise ValueError(
-            message(
-                "`images` must be an array (N, H, W, C) with N >= 1 and 1, 3 or 4 channels",
-                f"shape {images.shape}",
-            )
-        )
+    images = check_images(images)
     count, height, width, channels = images.shape
     columns = math.ceil(math.sqrt(count)) if columns is None else integer("columns", columns, 1)
     rows = math.ceil(count / columns)
-    zoom = max(1, _CELL_PIXELS // max(height, width))
+    zoom = zoom_of(height, width)
     cells = to_uint8(images).repeat(zoom, axis=1).repeat(zoom, axis=2)
     height, width = height * zoom, width * zoom
     shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels)
@@ -54,6 +46,24 @@ def image_grid(images, columns=None):
         left = _GAP + (index % columns) * (width + _GAP)
         grid[top : top + height, left : left + width] = cell
     return grid
+
+
+def check_images(images, name="images"):
+    """Return images as an array `(N, H, W, C)`, or raise `ValueError` if they are none."""
+    images = np.asarray(images)
+    if images.ndim != 4 or not images.size or images.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            message(
+                f"`{name}` must be an array (N, H, W, C) with N >= 1 and 1, 3 or 4 channels",
+                f"shape {images.shape}",
+            )
+        )
+    return images
+
+
+def zoom_of(height, width):
+    """Return how many times images of a size are enlarged: so that a side has some 56 pixels."""
+    return max(1, _CELL_PIXELS // max(height, width))
 
 
 def to_uint8(images):
@@ -150,37 +160,6 @@ def save_animation(frames, path, frame_seconds=0.15):
         )
 
 
-def scatter(points, labels=None, words=("first", "second")):
-    """Draw points in the plane or in space.
-
-    Args:
-        points: array `(N, 2)` or `(N, 3)`, such as `latent.project` gives.
-        labels: array `(N,)`, which colours them, or None.
-        words: pair of str, what the axes are called; those of three dimensions are not.
-
-    Output shape:
-        `(height, width, 3)`, a NumPy array of uint8.
-    """
-    figure, _ = _scatter(points, labels, words)
-    return _pixels(figure)
-
-
-def scatter_turning(points, labels=None, frames=36):
-    """Draw points in space, seen from all around: a list of what `scatter` gives.
-
-    Args:
-        points: array `(N, 3)`.
-        labels: array `(N,)` or None.
-        frames: int >= 2, pictures of a whole turn.
-    """
-    figure, axes = _scatter(points, labels, None)
-    pictures = []
-    for frame in range(integer("frames", frames, 2)):
-        axes.view_init(elev=20, azim=360 * frame / frames)
-        pictures.append(_pixels(figure))
-    return pictures
-
-
 def save_picture(pixels, path):
     """Write an array `(height, width, C)` of uint8 to a PNG file, whole or not at all.
 
@@ -191,69 +170,3 @@ def save_picture(pixels, path):
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     with replacing_file(path) as partial:
         picture.save(partial, format="PNG")
-
-
-def _scatter(points, labels, words):
-    from matplotlib.figure import Figure
-
-    points = np.asarray(points)
-    in_space = points.shape[-1] == 3
-    figure = Figure(figsize=(6, 5), layout=None if in_space else "constrained")
-    axes = figure.add_subplot(projection="3d" if in_space else None)
-    groups = [(None, slice(None))]
-    if labels is not None:
-        groups = [(str(label), np.asarray(labels) == label) for label in np.unique(labels)]
-    colours = _colours(len(groups))
-    for (name, rows), colour in zip(groups, colours, strict=True):
-        axes.scatter(*points[rows].T, s=5, alpha=0.6, color=colour, linewidths=0, label=name)
-    if in_space:
-        axes.set_axis_off()
-        axes.set_box_aspect((1, 1, 1), zoom=1.3)
-    else:
-        axes.set(xlabel=words[0], ylabel=words[1], aspect="equal")
-    if labels is not None and len(groups) <= _MOST_IN_LEGEND:
-        axes.legend(markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    return figure, axes
-
-
-def _colours(count):
-    """Return colours that can be told apart, as far as that goes."""
-    import matplotlib
-
-    name = "tab10" if count <= 10 else "tab20" if count <= 20 else "turbo"
-    places = np.linspace(0.0, 1.0, count) if name == "turbo" else np.arange(count)
-    return matplotlib.colormaps[name](places)
-
-
-def _pixels(figure):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def save_history(history, path):
-    """Write the curves of training to a PNG file.
-
-    Args:
-        history: dict from name to a list of one number an epoch, as `History.history`.
-        path: str or `pathlib.Path`.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    names = [name for name in history if not name.startswith("val_")]
-    names = [name for name in names if name.endswith("loss")] or names
-    figure = Figure(figsize=(4 * len(names), 3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            if key in history:
-                values = history[key]
-                marker = "o" if len(values) == 1 else None
-                axes.plot(range(1, len(values) + 1), values, marker=marker, label=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(title=name, xlabel="epoch", ylabel="nats per example")
-        axes.legend()
-    with replacing_file(path) as partial:
-        figure.savefig(partial, dpi=100)
