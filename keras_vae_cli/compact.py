@@ -6,12 +6,12 @@ from keras_vae_cli import look, output
 from keras_vae_cli.inputs import over_inputs
 
 _MEGABYTE = 1e6
-_CODER = "keras-vae train digits --binarize threshold --prior standard_normal --out coder"
+_CODER = "keras-vae train digits --binarize threshold --prior standard_normal --out bits"
 
 
 @look.command(
     short_help="Compress images.",
-    example=(_CODER, "keras-vae compress coder test digits.kvz --binarize"),
+    example=(_CODER, "keras-vae compress bits test digits.kvz --binarize"),
 )
 @click.option(
     "--bits-per-pixel",
@@ -44,7 +44,7 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
 
 @look.command(
     short_help="Take images out of a compressed file.",
-    example="keras-vae decompress coder digits.kvz digits.npy",
+    example="keras-vae decompress bits digits.kvz digits.npy",
 )
 @output.run_argument
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))

@@ -15,7 +15,7 @@ _NAME, _VARIABLE = "keras-vae", "_KERAS_VAE_COMPLETE"
 )
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion(shell):
-    r"""Print the script that completes commands, options and files of keras-vae in SHELL.
+    """Print the script that completes commands, options and files of keras-vae in SHELL.
 
     \b
     bash  a line in ~/.bashrc: eval "$(keras-vae completion bash)"

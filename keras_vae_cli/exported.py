@@ -49,7 +49,7 @@ def _as_numbers(words, names):
 
 @look.command(
     short_help="Generate images with an exported file.",
-    example="keras-vae export generate run/export/tflite/model_float32.tflite --out exported.png",
+    example="keras-vae export generate run/export/tflite/model_float32.tflite --out x.png",
 )
 @click.argument("file", type=click.Path())
 @output.count_option

@@ -36,7 +36,11 @@ def say_usage_error(error):
     """Write a `click.ClickException` in the words of all other errors, with where to look."""
     context = getattr(error, "ctx", None)
     hint = f"Try '{context.command_path} --help'." if context else ""
-    say_error(error.format_message(), hint)
+    near = getattr(error, "possibilities", None)
+    text = error.format_message()
+    if near:
+        text = f"{error.message.rstrip('.')}. Did you mean {' or '.join(map(repr, near))}?"
+    say_error(text, hint)
 
 
 def say_warning(text):
@@ -87,6 +91,8 @@ class Command(click.Command):
         super().__init__(*args, **options)
         self.examples = (example,) if isinstance(example, str) else example
         self.has_json = has_json
+        for param in self.params:
+            _name_plainly(param)
         if has_json:
             self.params.append(document.option())
         if any(_section(param) for param in self.params):
@@ -100,7 +106,8 @@ class Command(click.Command):
 
     def format_options(self, ctx, formatter):
         sections = {_OPTIONS: []}
-        for param in self.get_params(ctx):
+        # An argument is told of by the usage and by the text.
+        for param in (p for p in self.get_params(ctx) if isinstance(p, click.Option)):
             record = param.get_help_record(ctx)
             if record:
                 sections.setdefault(_section(param) or _OPTIONS, []).append(record)
@@ -161,6 +168,13 @@ def write_examples(formatter, examples):
         with formatter.section("Examples" if len(examples) > 1 else "Example"):
             for line in examples:
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def _name_plainly(param):
+    """Say INTEGER, not INTEGER RANGE: the range is shown beside the default."""
+    word, _, rest = param.type.name.partition(" ")
+    if param.metavar is None and rest == "range":
+        param.metavar = word.upper()
 
 
 def _section(param):

@@ -96,7 +96,7 @@ def look():
     required = [_parse(text) for text in own.get_all("Requires-Dist") or []]
     required = [one for one in required if one.extra is None or one.extra in _USES]
     probed = _probe([one.module for one in required if _version(one.name)])
-    items = [_python(own["Requires-Python"]), Item(NAME, "ok", own["Version"])]
+    items = [_python(_in_order(own["Requires-Python"])), Item(NAME, "ok", own["Version"])]
     items += [_item(one, probed.get(one.module, {})) for one in required]
     return items, probed.get("tensorflow", {}).get("devices", [])
 
@@ -115,9 +115,12 @@ def _padded(*versions):
 
 def _parse(text):
     found = _REQUIREMENT.match(text)
-    # In the order in which people write it.
-    wanted = sorted(filter(None, found["wanted"].strip("() ").split(",")), reverse=True)
-    return Requirement(found["name"], ",".join(wanted), found["extra"])
+    return Requirement(found["name"], _in_order(found["wanted"].strip("() ")), found["extra"])
+
+
+def _in_order(wanted):
+    """Return a range as people write it, the lower end first."""
+    return ",".join(sorted(filter(None, wanted.split(",")), reverse=True))
 
 
 def _version(name):
