@@ -214,7 +214,8 @@ def formats():
         endpoints={name: row._asdict() for name, row in table.ENDPOINTS.items()},
     )
     for row in table.FORMATS.values():
-        click.echo(f"{click.style(row.name, bold=True)}: {row.words}. Runs with {row.runtime}.")
+        about = _wrap(f"{row.name}: {row.words}. Runs with {row.runtime}.", 2)
+        click.echo(click.style(row.name, bold=True) + about.removeprefix(row.name))
         click.echo(f"  file      {row.path}")
         click.echo(f"  endpoints {', '.join(able[row.name])}")
         click.echo(_wrap(f"  options   {', '.join(row.options)}", 12))
