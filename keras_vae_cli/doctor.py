@@ -65,6 +65,8 @@ def _conclude(items):
         if fixes:
             click.echo("\n" + click.style(title, bold=True))
             for fix, names in fixes.items():
-                click.echo(f"  {fix}  ({', '.join(names)})")
+                # A line to paste; for what, where it does not say so itself.
+                others = [name for name in names if name not in fix]
+                click.echo(f"  {fix}" + (f"  ({', '.join(others)})" if others else ""))
     if not any(item.fails for item in items):
         click.echo("\nAll that keras-vae needs is there.")

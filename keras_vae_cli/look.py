@@ -39,7 +39,9 @@ def say_usage_error(error):
     near = getattr(error, "possibilities", None)
     text = error.format_message()
     if near:
-        text = f"{error.message.rstrip('.')}. Did you mean {' or '.join(map(repr, near))}?"
+        # The nearest ones come first; what comes later is hardly meant.
+        names = " or ".join(map(repr, near[:2]))
+        text = f"{error.message.rstrip('.')}. Did you mean {names}?"
     say_error(text, hint)
 
 

@@ -47,6 +47,8 @@ class Item(NamedTuple):
         words: str, what was found.
         fix: str, the line to type or the thing to do; "" where all is well.
         needed: bool, whether keras-vae does not work without.
+        version: str, of a package; "" where there is none.
+        wanted: str, the range of versions that it is asked for; "" for any.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Item(NamedTuple):
     words: str
     fix: str = ""
     needed: bool = True
+    version: str = ""
+    wanted: str = ""
 
     @property
     def fails(self):
@@ -96,7 +100,7 @@ def look():
     required = [_parse(text) for text in own.get_all("Requires-Dist") or []]
     required = [one for one in required if one.extra is None or one.extra in _USES]
     probed = _probe([one.module for one in required if _version(one.name)])
-    items = [_python(_in_order(own["Requires-Python"])), Item(NAME, "ok", own["Version"])]
+    items = [_python(_in_order(own["Requires-Python"])), _fitting(NAME, own["Version"], "")]
     items += [_item(one, probed.get(one.module, {})) for one in required]
     return items, probed.get("tensorflow", {}).get("devices", [])
 
@@ -133,28 +137,33 @@ def _version(name):
 def _python(wanted):
     version = platform.python_version()
     if lies_in(version, wanted):
-        return Item("python", "ok", f"{version:<11} {wanted}")
+        return _fitting("python", version, wanted)
     words = f"{version}, where {wanted} is wanted"
-    return Item("python", "wrong", words, f"python3.12 -m venv .venv, and install {NAME} there")
+    fix = f"python3.12 -m venv .venv, and install {NAME} there"
+    return Item("python", "wrong", words, fix, True, version, wanted)
+
+
+def _fitting(name, version, wanted, needed=True):
+    words = f"{version:<11} {wanted}".rstrip()
+    return Item(name, "ok", words, "", needed, version, wanted)
 
 
 def _item(required, probed):
-    version = _version(required.name)
+    name, wanted, version = required.name, required.wanted, _version(required.name)
     needed = required.extra is None
-    words = "" if needed else f"  {_USES[required.extra]}"
     if version is None:
-        return Item(required.name, "missing", f"not installed{words}", required.install, needed)
+        words = "not installed" if needed else f"not installed  {_USES[required.extra]}"
+        return Item(name, "missing", words, required.install, needed, "", wanted)
     if probed.get("error"):
-        fix = _hidden_by(required) or (
-            f"pip install --force-reinstall '{required.name}{required.wanted}'"
-        )
+        reinstall = f"pip install --force-reinstall '{name}{wanted}'"
         words = f"{version} does not import: {probed['error']}"
-        return Item(required.name, "wrong", words, fix, needed)
-    if not lies_in(version, required.wanted):
-        words = f"{version}, where {required.wanted} is wanted"
-        fix = f"pip install '{required.name}{required.wanted}'"
-        return Item(required.name, "wrong", words, fix, needed)
-    return Item(required.name, "ok", f"{version:<11} {required.wanted}", needed=needed)
+        fix = _hidden_by(required) or reinstall
+        return Item(name, "wrong", words, fix, needed, version, wanted)
+    if not lies_in(version, wanted):
+        words = f"{version}, where {wanted} is wanted"
+        fix = f"pip install '{name}{wanted}'"
+        return Item(name, "wrong", words, fix, needed, version, wanted)
+    return _fitting(name, version, wanted, needed)
 
 
 def _hidden_by(required):

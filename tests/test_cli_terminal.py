@@ -15,6 +15,8 @@ import time
 import pytest
 from conftest import ROOT
 
+from export import benchmark
+
 COMMAND = [sys.executable, "-m", "keras_vae_cli"]
 ESCAPE = "\x1b["
 BAR = re.compile(r"\d+%\|")
@@ -119,6 +121,17 @@ def test_lines_follow_the_width_of_the_terminal():
         status, shown = on_terminal("export", "formats", columns=columns, NO_COLOR="1")
         widest = max(map(len, shown.splitlines()))
         assert status == 0 and min(columns, 100) - 20 < widest <= min(columns, 100)
+
+
+def test_a_table_that_is_too_wide_comes_in_parts_that_have_all_columns():
+    times = {"1": 0.5, "32": 4.0}
+    row = {"file": "tflite/model_float32.tflite", "size": 2e6, "cold_seconds": 0.3, "elbo": -3.0}
+    row |= {"median_ms": times, "p99_ms": times, "images_per_second": 8e3, "peak_memory": 5e7}
+    whole = benchmark.table([row])
+    for width in (50, 80):
+        parts = benchmark.table([row], width)
+        assert max(map(len, parts.splitlines())) <= width < len(whole.splitlines()[0])
+        assert set(re.split(r"\s{2,}|\n", whole)) == set(re.split(r"\s{2,}|\n+", parts))
 
 
 def complete(words, cwd=None):
