@@ -77,8 +77,14 @@ def import_keras_vae():
             "keras_vae runs on TensorFlow: KERAS_BACKEND must be tensorflow or unset. "
             f"Received: KERAS_BACKEND={backend}."
         )
-    with native_stderr():
-        importlib.import_module("keras_vae")
+    try:
+        with native_stderr():
+            importlib.import_module("keras_vae")
+    except Exception as error:
+        raise RuntimeError(
+            f"keras_vae must be importable. Received: {type(error).__name__}: {error}. See what "
+            "is missing or broken, and the line that mends it: keras-vae doctor"
+        ) from error
     clean_up_on_sigterm()
 
 

@@ -96,6 +96,18 @@ def test_broken_packages_are_told_with_their_error_and_the_fix(tmp_path):
     assert item(told, "devices", "CPU:0")["state"] == "ok"
 
 
+def test_another_command_names_doctor_where_a_package_is_broken(tmp_path):
+    fake(tmp_path, "tensorflow", "raise OSError('libtensorflow_cc.so.2 is missing')")
+    result = subprocess.run(
+        [sys.executable, "-m", "keras_vae_cli", "info", "run"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT)))},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "libtensorflow_cc.so.2" in result.stderr and "keras-vae doctor" in result.stderr
+
+
 def test_settings_of_keras_that_break_a_training_are_told(tmp_path, monkeypatch):
     config = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}
     path = tmp_path / "keras.json"
