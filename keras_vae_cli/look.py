@@ -1,5 +1,6 @@
 """The one look of all commands: help in sections with examples, errors, colours."""
 
+import difflib
 import functools
 import os
 import re
@@ -9,7 +10,7 @@ import click
 from keras_vae_cli import document
 
 # Of a command that its group stands for, and that has no name of its own.
-NAMELESS = re.compile(r" <\w+>$")
+_NAMELESS = re.compile(r" <\w+>$")
 _ALL = "keras_vae_cli.all_options"
 _OPTIONS = "Options"
 _LABEL_WIDTH, _NAME_WIDTH = 10, 13
@@ -64,7 +65,7 @@ class _Context(click.Context):
 
     @property
     def command_path(self):
-        return NAMELESS.sub("", super().command_path)
+        return _NAMELESS.sub("", super().command_path)
 
 
 class Option(click.Option):
@@ -132,6 +133,15 @@ class Group(click.Group):
     context_class = _Context
     command_class = Command
 
+    def resolve_command(self, ctx, args):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            # Which older versions of click do not look for.
+            if not getattr(error, "possibilities", None):
+                error.possibilities = difflib.get_close_matches(args[0], self.commands)
+            raise
+
 
 class Sections(Group):
     """A group whose help names its commands in sections, a line each."""
@@ -151,7 +161,7 @@ class Sections(Group):
 
     def format_options(self, ctx, formatter):
         self.format_commands(ctx, formatter)
-        super(click.Group, self).format_options(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
 
     def format_commands(self, ctx, formatter):
         formatter.write_paragraph()

@@ -86,7 +86,9 @@ def test_every_command_has_examples_that_parse(words, tmp_path, monkeypatch):
         assert example.isascii()
         context = cli.make_context("keras-vae", [first, *rest])
         while isinstance(context.command, click.Group):
-            given = [*context._protected_args, *context.args]
+            # Older versions of click call it otherwise.
+            first = getattr(context, "_protected_args", None) or context.protected_args
+            given = [*first, *context.args]
             name, sub, given = context.command.resolve_command(context, given)
             context = sub.make_context(name, given, parent=context)
 
