@@ -158,8 +158,13 @@ def _summary(measured):
     }
 
 
-def table(rows):
-    """Return the measurements as lines of text."""
+def table(rows, width=None):
+    """Return the measurements as lines of text.
+
+    Args:
+        rows: list of dicts, of `benchmark`.
+        width: int, the most columns of a line, or None; what is wider comes as several tables.
+    """
     rows = [row for row in rows if "error" not in row]
     head = ["file", "size", "cold start"]
     head += [f"batch {size}: median, p99" for size in BATCH_SIZES]
@@ -178,11 +183,20 @@ def table(rows):
             if wanted:
                 line.append(f"{row[name]:.2f}" if name in row else "-")
         lines.append(line)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    first, *others = widths
-    return "\n".join(
-        "  ".join([line[0].ljust(first), *(c.rjust(w) for c, w in zip(line[1:], others))])
-        for line in lines
+    first, *others = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    parts, taken = [[]], first
+    for place, column in enumerate(others, 1):
+        if width and parts[-1] and taken + 2 + column > width:
+            parts.append([])
+            taken = first
+        parts[-1].append(place)
+        taken += 2 + column
+    return "\n\n".join(
+        "\n".join(
+            "  ".join([line[0].ljust(first), *(line[i].rjust(others[i - 1]) for i in part)])
+            for line in lines
+        )
+        for part in parts
     )
 
 

@@ -1,8 +1,14 @@
 """The progress bar of work that Keras's own does not show."""
 
+import os
 import sys
 
 from tqdm import tqdm
+
+
+def is_terminal(stream):
+    """Return whether a bar can be drawn on a stream: a terminal that can go back in a line."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def bar(iterable, progress, description, unit, total=None):
@@ -15,7 +21,7 @@ def bar(iterable, progress, description, unit, total=None):
         unit: str, what is counted.
         total: int or None, how many there are.
     """
-    shown = progress and sys.stderr is not None and sys.stderr.isatty()
+    shown = progress and is_terminal(sys.stderr)
     return tqdm(
         iterable,
         desc=description,

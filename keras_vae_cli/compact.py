@@ -2,13 +2,17 @@
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 from keras_vae_cli.inputs import over_inputs
 
 _MEGABYTE = 1e6
+_CODER = "keras-vae train digits --binarize threshold --prior standard_normal --out bits"
 
 
-@click.command(short_help="Compress images.")
+@look.command(
+    short_help="Compress images.",
+    example=(_CODER, "keras-vae compress bits test digits.kvz --binarize"),
+)
 @click.option(
     "--bits-per-pixel",
     type=click.FloatRange(min=0, min_open=True),
@@ -29,8 +33,7 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
     made = uses.compress(run, source, out, bits_per_pixel, binarize, progress, **reading)
     _tell(run, made, made.path)
     output.success(
-        output.shorten(made.path),
-        output.size(made.path),
+        made.path,
         output.count(range(made.count)),
         next_command=(
             *("keras-vae", "decompress", output.shorten(run.path), str(out), "images"),
@@ -39,7 +42,10 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
     )
 
 
-@click.command(short_help="Take images out of a compressed file.")
+@look.command(
+    short_help="Take images out of a compressed file.",
+    example="keras-vae decompress bits digits.kvz digits.npy",
+)
 @output.run_argument
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.argument("out", type=click.Path())
@@ -57,8 +63,7 @@ def decompress(run, file, out, label, quiet):
     made = uses.decompress(opened, file, out, not quiet)
     _tell(opened, made, file)
     output.success(
-        output.shorten(made.path),
-        output.size(made.path),
+        made.path,
         output.count(range(made.count)),
         next_command=("keras-vae", "info", output.shorten(run)),
     )
@@ -70,6 +75,12 @@ def _tell(run, made, file):
     click.echo(
         f"{output.shorten(file)}: {made.size:,} bytes, {made.bits_per_pixel:.4f} bits for each "
         f"pixel of each channel; {speed:.2f} MB of pixels a second."
+    )
+    output.tell(
+        images=made.count,
+        compressed_bytes=made.size,
+        bits_per_pixel=made.bits_per_pixel,
+        seconds=made.seconds,
     )
 
 

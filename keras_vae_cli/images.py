@@ -5,7 +5,7 @@ import pathlib
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 
 _PAIRS = 10
 # More than this is no picture to look at, and no array to hold at once.
@@ -14,7 +14,10 @@ _MOST_BYTES = 1 << 30
 _NEXT = ("--out", "samples.png")
 
 
-@click.command(short_help="Generate images.")
+@look.command(
+    short_help="Generate images or rows.",
+    example="keras-vae generate run -n 64 --seed 7 --out grid.png",
+)
 @output.run_argument
 @output.count_option
 @output.seed_option
@@ -81,10 +84,16 @@ def generate(run, count, seed, temperature, names, out, quiet):
     _check_size(out, total, shards.row_bytes(vae.event_shape))
     columns = count if labels is not None and len(labels) > 1 else None
     plotting.save_images(make(0, total)["images"], out, columns)
-    output.success(out, output.size(out), f"{total} images", next_command=next_command)
+    output.success(out, f"{total} images", next_command=next_command, images=total)
 
 
-@click.command(short_help="Encode and decode image files.")
+@look.command(
+    short_help="Encode and decode image files.",
+    example=(
+        "keras-vae generate run -n 1 --out digit.png",
+        "keras-vae reconstruct run digit.png --out pair.png",
+    ),
+)
 @output.run_argument
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option(
@@ -133,7 +142,8 @@ def reconstruct(run, files, out, quiet):
     _check_size(out, 2 * len(files), 0)
     images = opened.read_images(files)
     plotting.save_pairs(images, vae.reconstruct(images), out, columns=_PAIRS)
-    output.success(out, output.size(out), output.count(images), next_command=next_command)
+    facts = {"images": len(images)}
+    output.success(out, output.count(images), next_command=next_command, **facts)
 
 
 def _check_size(out, count, row_bytes):
@@ -156,11 +166,11 @@ def _write_shards(out, source, count, vae, make, quiet, next_command):
         done, kept = writer.write(make, progress=not quiet)
     except KeyboardInterrupt:
         output.say_interrupted()
-    facts = [f"{output.count(range(count))} in {done + kept} shard{'s' * (done + kept > 1)}"]
+    words = [f"{output.count(range(count))} in {done + kept} shard{'s' * (done + kept > 1)}"]
     if kept:
-        facts.append(f"{kept} of them were there")
-    path = output.shorten(writer.path)
-    output.success(path, output.size(writer.path), *facts, next_command=next_command)
+        words.append(f"{kept} of them were there")
+    facts = {"images": count, "shards": done + kept, "shards_kept": kept}
+    output.success(writer.path, *words, next_command=next_command, **facts)
 
 
 COMMANDS = (generate, reconstruct)

@@ -8,11 +8,15 @@ from keras_vae_cli import output
 
 _OUT = "File to write: .csv, .parquet or .npz; a name without a suffix for a folder of shards."
 OUT = click.option("--out", required=True, type=click.Path(), help=_OUT)
-_BEFORE = (output.run_argument, click.argument("source", metavar="INPUT"))
+_PARTS = ("train", "validation", "test")
+_BEFORE = (
+    output.run_argument,
+    click.argument("source", metavar="INPUT", shell_complete=output.completing(*_PARTS)),
+)
 _AFTER = (
     click.option(
         "--part",
-        type=click.Choice(["train", "validation", "test"]),
+        type=click.Choice(_PARTS),
         help="Only this part of an INPUT that has parts, such as mnist.",
     ),
     click.option(

@@ -12,7 +12,7 @@ import time
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 
 _FAILURE = 1
 # A worker that is left alone notices it; one that does not is ended.
@@ -22,8 +22,11 @@ _POLL_SECONDS = 0.2
 _PIPE = "KERAS_VAE_LAUNCHER"
 
 
-@click.command(
+@look.command(
     short_help="Train with several processes on this machine.",
+    example="keras-vae launch --workers 2 -- train digits --out by-two",
+    # What the first worker prints is printed here: give --json to the training.
+    has_json=False,
     context_settings={"ignore_unknown_options": True},
 )
 @click.option(
@@ -32,8 +35,6 @@ _PIPE = "KERAS_VAE_LAUNCHER"
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def launch(workers, command):
     """Run `keras-vae COMMAND` in several processes that train one model together.
-
-    For example: keras-vae launch --workers 2 -- train mnist --out runs/mnist
 
     Each gets a TF_CONFIG with ports that are free. The first one writes; what the others say comes
     with their number before it. Where one of them fails, all end.
@@ -127,10 +128,9 @@ class _Team:
             return output.TERMINATED
         status = statuses[failed]
         if status < 0:
-            click.echo(
-                f"Error: Worker {failed} was ended by {signal.Signals(-status).name}, and the "
-                "others have stopped. The same command with --resume goes on.",
-                err=True,
+            look.say_error(
+                f"Worker {failed} was ended by {signal.Signals(-status).name}, and the others "
+                "have stopped. The same command with --resume goes on."
             )
             return _FAILURE
         return status

@@ -4,14 +4,39 @@ import importlib
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import sys
 
 import click
 
-TERMINATED = 143
+from keras_vae_cli import document
 
-run_argument = click.argument("run", type=click.Path())
+TERMINATED = 143
+# Wider lines are hard to read, and of what is no terminal nobody knows the width.
+_WIDEST, _NARROWEST = 100, 40
+
+
+def _complete_folders(context, param, incomplete):
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def completing(*names):
+    """Return what completes an argument by these names, and else by those of files."""
+
+    def complete(context, param, incomplete):
+        from click.shell_completion import CompletionItem
+
+        # In this order: a shell forgets, where it comes to files, the names before.
+        found = [name for name in names if name.startswith(incomplete)]
+        return [CompletionItem(incomplete, type="file"), *map(CompletionItem, found)]
+
+    return complete
+
+
+run_argument = click.argument("run", type=click.Path(), shell_complete=_complete_folders)
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 seed_option = click.option(
     "--seed",
@@ -52,8 +77,14 @@ def import_keras_vae():
             "keras_vae runs on TensorFlow: KERAS_BACKEND must be tensorflow or unset. "
             f"Received: KERAS_BACKEND={backend}."
         )
-    with native_stderr():
-        importlib.import_module("keras_vae")
+    try:
+        with native_stderr():
+            importlib.import_module("keras_vae")
+    except Exception as error:
+        raise RuntimeError(
+            f"keras_vae must be importable. Received: {type(error).__name__}: {error}. See what "
+            "is missing or broken, and the line that mends it: keras-vae doctor"
+        ) from error
     clean_up_on_sigterm()
 
 
@@ -67,41 +98,76 @@ def clean_up_on_sigterm():
     signal.signal(signal.SIGTERM, stop)
 
 
-def success(path, size, *facts, next_command):
-    """Print the last lines of a command: what was written, what it is, what to type next."""
-    click.echo(f"Wrote {path} ({', '.join([size, *facts])}).")
+def success(path, *words, next_command, **facts):
+    """Print the last lines of a command: what was written, what it is, what to type next.
+
+    Args:
+        path: str or `pathlib.Path` of what was written.
+        words: str, what to say of it.
+        next_command: tuple of the words of a command.
+        facts: what to tell a machine of it.
+    """
+    wrote(path, *words)
+    document.current.facts |= facts
     say_next(*next_command)
+
+
+def wrote(path, *words):
+    """Say that a file or folder was written, with its size."""
+    shown = shorten(path)
+    heading = click.style("Wrote", fg="green", bold=True)
+    click.echo(f"{heading} {shown} ({', '.join([size(path), *words])}).")
+    document.current.wrote.append({"path": shown, "bytes": num_bytes(path)})
 
 
 def say_next(*words):
     """Print the command to type next."""
-    click.echo(f"Next: {command(*words)}")
+    click.echo(f"{click.style('Next:', bold=True)} {command(*words)}")
+    document.current.next = [str(word) for word in words]
+
+
+def tell(**facts):
+    """Keep what only a machine is told in so many words; see `keras_vae_cli.document`."""
+    document.current.facts |= facts
+
+
+def note(text):
+    """Say something beside the results."""
+    click.echo(text)
+    document.current.notes.append(text)
+
+
+def width():
+    """Return how many columns a line may have."""
+    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+    return max(_NARROWEST, min(columns, _WIDEST))
 
 
 def say_interrupted():
     """Say after Ctrl-C how work in shards goes on, and end the command."""
-    click.echo("Interrupted: the same command goes on with the shards that are missing.")
+    note("Interrupted: the same command goes on with the shards that are missing.")
     raise click.exceptions.Exit(130) from None
 
 
-def report_rows(work, next_command, tell=lambda facts: ()):
+def report_rows(work, next_command, lines=lambda facts: ()):
     """Do what writes a row for each example, and say what came of it.
 
     Args:
         work: function of nothing that gives a `keras_vae.uses.Written`.
         next_command: the words of the command to type next.
-        tell: function of its facts, with the number of `rows`, that gives lines to print.
+        lines: function of its facts, with the number of `rows`, that gives lines to print.
     """
     try:
         written = work()
     except KeyboardInterrupt:
         say_interrupted()
-    for line in tell({**written.facts, "rows": written.count}):
+    facts = {**written.facts, "rows": written.count}
+    for line in lines(facts):
         click.echo(line)
-    facts = [f"{written.count} row{'s' * (written.count > 1)}"]
+    words = [f"{written.count} row{'s' * (written.count > 1)}"]
     if written.kept:
-        facts.append(f"{written.kept} of {written.done + written.kept} shards were there")
-    success(shorten(written.path), size(written.path), *facts, next_command=next_command)
+        words.append(f"{written.kept} of {written.done + written.kept} shards were there")
+    success(written.path, *words, next_command=next_command, **facts)
 
 
 def is_table(run):
@@ -139,6 +205,13 @@ def size(path):
     from export import trees
 
     return trees.human_size(path)
+
+
+def num_bytes(path):
+    """Return the bytes of a file or of a folder's files."""
+    from export import trees
+
+    return trees.tree_size(path)
 
 
 def check_out(path, suffixes):

@@ -2,7 +2,7 @@
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 from keras_vae_cli.inputs import over_inputs
 
 _OUT = click.argument("out")
@@ -10,14 +10,20 @@ _OUT = click.argument("out")
 
 def _report(run, restored):
     output.success(
-        output.shorten(restored.path),
-        output.size(restored.path),
+        restored.path,
         output.count(range(restored.count)),
         next_command=("keras-vae", "info", output.shorten(run.path)),
+        images=restored.count,
     )
 
 
-@click.command(short_help="Take noise out of images.")
+@look.command(
+    short_help="Take noise out of images.",
+    example=(
+        "keras-vae train digits --noise gaussian --out denoiser",
+        "keras-vae denoise denoiser test clean",
+    ),
+)
 @over_inputs(_OUT)
 def denoise(run, source, out, progress, reading):
     """Write the images of INPUT without their noise to OUT, by the model of RUN.
@@ -28,11 +34,14 @@ def denoise(run, source, out, progress, reading):
     from keras_vae import uses
 
     if run.config["model"].get("noise", "none") == "none":
-        click.echo("RUN was trained without --noise: it reconstructs what it takes for normal.")
+        output.note("RUN was trained without --noise: it reconstructs what it takes for normal.")
     _report(run, uses.denoise(run, source, out, progress, **reading))
 
 
-@click.command(short_help="Fill in what is missing of images.")
+@look.command(
+    short_help="Fill in what is missing of images.",
+    example="keras-vae inpaint run test filled --mask right --num-samples 3",
+)
 @click.option(
     "--mask",
     required=True,
@@ -69,7 +78,10 @@ def inpaint(run, source, out, progress, reading, mask, num_samples, method, step
     _report(run, uses.inpaint(run, source, out, *arguments, **reading))
 
 
-@click.command(short_help="Make small images larger.")
+@look.command(
+    short_help="Make small images larger.",
+    example="keras-vae upscale run digits larger --factor 2 --resize",
+)
 @click.option(
     "--factor",
     type=click.IntRange(min=2),
@@ -89,7 +101,13 @@ def upscale(run, source, out, progress, reading, factor, seed):
     _report(run, uses.upscale(run, source, out, factor, seed, progress, **reading))
 
 
-@click.command(short_help="Give images another label.")
+@look.command(
+    short_help="Give images another label.",
+    example=(
+        "keras-vae train digits --conditional --out labelled",
+        "keras-vae restyle labelled test eights --to 8",
+    ),
+)
 @click.option("--to", "new", required=True, help="The class that they get.")
 @over_inputs(_OUT, label="passed")
 def restyle(run, source, out, progress, reading, new, label):

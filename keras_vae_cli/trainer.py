@@ -82,7 +82,9 @@ def find(team, source, out, options, given, overwrite, resume):
     found = team.workers.from_chief(find_here)
     if found is None:
         if team.workers.is_chief:
-            click.echo(f"The training of {output.shorten(out)} is finished: nothing is left to do.")
+            output.note(
+                f"The training of {output.shorten(out)} is finished: nothing is left to do."
+            )
             output.say_next("keras-vae", "evaluate", output.shorten(out))
         return None
     recorded, resumes = found
@@ -90,7 +92,7 @@ def find(team, source, out, options, given, overwrite, resume):
     path = trainings.final_path(out)
     training = trainings.Training(path, {**recorded, **here}, resumes, overwrite)
     if resume and team.workers.is_chief:
-        click.echo(_where(training))
+        output.note(_where(training))
     return training
 
 
@@ -116,7 +118,9 @@ def prepare(team, training):
             texts = [column.name for column in data.columns if column.is_categorical]
             named = f" ({', '.join(texts[:10])})" if texts else ""
             numbers = len(data.columns) - len(texts)
-            click.echo(f"A table of {numbers} columns of numbers and {len(texts)} of texts{named}.")
+            output.note(
+                f"A table of {numbers} columns of numbers and {len(texts)} of texts{named}."
+            )
         return recipe.prepare(data, few, load_options, options, workers)
 
 
@@ -153,11 +157,12 @@ def _where(training):
 def report(session, path):
     """Say what came of a training, whose run is at `path`."""
     run = runs.load(path)
-    path, size = output.shorten(run.path), output.size(run.path)
+    path = output.shorten(run.path)
+    output.tell(epochs=session.epochs, epochs_done=session.epochs_done, metrics=run.metrics)
     if session.interrupted:
-        click.echo(
-            f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs "
-            f"is in {path} ({size}). The same command with --resume goes on."
+        output.note(
+            f"Interrupted: what was learnt in {session.epochs_done} of {session.epochs} epochs is "
+            f"in {path} ({output.size(run.path)}). The same command with --resume goes on."
         )
         output.say_next("keras-vae", "evaluate", path)
         raise click.exceptions.Exit(130)
@@ -168,7 +173,6 @@ def report(session, path):
         )
     output.success(
         path,
-        size,
         f"test ELBO {run.metrics['elbo']:.2f} nats per example",
         next_command=("keras-vae", "evaluate", path),
     )

@@ -2,12 +2,15 @@
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 
 _OPTIONAL = ("annealed_", "simulated_", "frechet_", "classifier_")
 
 
-@click.command(short_help="Estimate ELBO and NLL over the test images.")
+@look.command(
+    short_help="Estimate ELBO and NLL over the test images.",
+    example="keras-vae evaluate run",
+)
 @output.run_argument
 @click.option(
     "--num-samples",
@@ -68,14 +71,17 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
     click.echo(_numbers(metrics))
     path = output.shorten(opened.path)
     output.success(
-        f"{path}/{runs.METRICS}",
-        output.size(opened.path / runs.METRICS),
+        opened.path / runs.METRICS,
         f"test ELBO {metrics['elbo']:.2f} nats per example",
         next_command=("keras-vae", "generate", path, "--out", "samples.png"),
+        **metrics,
     )
 
 
-@click.command(short_help="Find what is wrong with a trained model.")
+@look.command(
+    short_help="Find what is wrong with a trained model.",
+    example="keras-vae diagnose run",
+)
 @output.run_argument
 @click.option(
     "--max-images",
@@ -94,11 +100,13 @@ def diagnose(run, max_images, seed):
     data = opened.load_data(labels=uses.knows_labels(opened), progress=False)
     found = opened.vae.diagnose(data, max_examples=max_images, seed=seed)
     for line in str(found).splitlines():
-        click.echo(click.wrap_text(line, 100, subsequent_indent="   "))
+        click.echo(click.wrap_text(line, output.width(), subsequent_indent="   "))
+    findings = [finding._asdict() for finding in found.findings]
+    output.tell(findings=findings, numbers=found.numbers)
     output.say_next("keras-vae", "evaluate", output.shorten(opened.path))
 
 
-@click.command()
+@look.command(short_help="Show what a run is.", example="keras-vae info run")
 @output.run_argument
 def info(run):
     """Show what RUN is: data, model, training, numbers and files."""
@@ -106,19 +114,24 @@ def info(run):
     from keras_vae import runs
 
     opened = runs.load(run)
+    sections = {}
     for title in ("data", "model", "training", "versions"):
         section = opened.config.get(title)
         section = section if isinstance(section, dict) else {}
-        _section(title, {key: value for key, value in section.items() if value is not None})
-    _section("numbers", opened.metrics)
-    _section("files", {p.name: output.size(p) for p in sorted(opened.path.iterdir())})
+        sections[title] = {key: value for key, value in section.items() if value is not None}
+    sections["numbers"] = opened.metrics
+    files = sorted(opened.path.iterdir())
+    output.tell(**sections, files={file.name: output.num_bytes(file) for file in files})
+    sections["files"] = {file.name: output.size(file) for file in files}
+    for title, entries in sections.items():
+        _show(title, entries)
 
 
-def _section(title, entries):
+def _show(title, entries):
     click.echo(click.style(title, bold=True))
     for key, value in entries.items():
         value = f"{value:.4g}" if isinstance(value, float) else str(value)
-        click.echo(click.wrap_text(f"{key:<22} {value}", 100, "  ", " " * 25))
+        click.echo(click.wrap_text(f"{key:<22} {value}", output.width(), "  ", " " * 25))
 
 
 def _numbers(metrics):
@@ -162,7 +175,7 @@ def _numbers(metrics):
         )
     for title, key in (("Note", "note"), ("Warning", "warning")):
         if key in metrics:
-            lines.append(click.wrap_text(f"{title}: {metrics[key]}", 100, "  ", "  "))
+            lines.append(click.wrap_text(f"{title}: {metrics[key]}", output.width(), "  ", "  "))
     return "\n".join(lines)
 
 

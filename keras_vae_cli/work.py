@@ -2,7 +2,7 @@
 
 import click
 
-from keras_vae_cli import output
+from keras_vae_cli import look, output
 from keras_vae_cli.inputs import over_inputs
 
 
@@ -15,7 +15,10 @@ def _again(verb, run, source, reading, out):
     return ("keras-vae", verb, output.shorten(run.path), source, *options, "--out", out)
 
 
-@click.command(short_help="Write the z of images or rows.")
+@look.command(
+    short_help="Write the z of images or rows.",
+    example="keras-vae embed run test --out z.parquet",
+)
 @over_inputs()
 def embed(run, source, out, progress, reading):
     """Write the z of each example of INPUT, the centre of q(z|x) of RUN, with labels and ids.
@@ -31,7 +34,10 @@ def embed(run, source, out, progress, reading):
     )
 
 
-@click.command(short_help="Write how likely images or rows are.")
+@look.command(
+    short_help="Write how likely images or rows are.",
+    example="keras-vae score run test --out scores.csv",
+)
 @click.option(
     "--num-samples",
     type=click.IntRange(min=2),
@@ -56,7 +62,10 @@ def score(run, source, out, progress, reading, num_samples, seed):
     )
 
 
-@click.command(short_help="Find anomalies among images or rows.")
+@look.command(
+    short_help="Find anomalies among images or rows.",
+    example="keras-vae detect run test --false-alarm-rate 0.05 --out found.csv",
+)
 @click.option(
     "--false-alarm-rate",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -88,7 +97,7 @@ def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num
     """
     from keras_vae import uses
 
-    def tell(facts):
+    def lines(facts):
         share = facts["anomalies"] / facts["rows"]
         yield (
             f"{facts['anomalies']} of {facts['rows']} are anomalies ({share:.1%}), where "
@@ -99,17 +108,23 @@ def detect(run, source, out, progress, reading, false_alarm_rate, criterion, num
         if facts.get("rows_without_values"):
             yield f"{facts['rows_without_values']} rows have no value at all, and no score."
         if facts.get("maps"):
-            yield f"Wrote {output.shorten(facts['maps'])}: the most abnormal ones, and where."
+            output.wrote(facts["maps"], "the most abnormal ones, and where")
 
     arguments = (false_alarm_rate, criterion, num_maps, progress)
     output.report_rows(
         lambda: uses.detect(run, source, out, *arguments, **reading),
         ("keras-vae", "info", output.shorten(run.path)),
-        tell,
+        lines,
     )
 
 
-@click.command(short_help="Write the classes of images.")
+@look.command(
+    short_help="Write the classes of images.",
+    example=(
+        "keras-vae train digits --labelled 100 --out taught",
+        "keras-vae classify taught test --out classes.csv",
+    ),
+)
 @over_inputs(label=None)
 def classify(run, source, out, progress, reading):
     """Write the most likely class of each image of INPUT, and the probability of each class.
@@ -119,14 +134,14 @@ def classify(run, source, out, progress, reading):
     """
     from keras_vae import uses
 
-    def tell(facts):
+    def lines(facts):
         if "accuracy" in facts:
             yield f"The class is the label of {facts['accuracy']:.2%} of the images that have one."
 
     output.report_rows(
         lambda: uses.classify(run, source, out, progress, **reading),
         _again("score", run, source, reading, "scores.csv"),
-        tell,
+        lines,
     )
 
 

@@ -263,6 +263,9 @@ def test_a_run_that_always_saw_labels_needs_one(command_line, tmp_path):
         outcome = command_line(verb, run, *more, *out)
         assert outcome.status == 2 and "A label is needed" in outcome.err
     assert command_line("evaluate", run, "--num-samples", 3, "--quiet").status == 0
+    for words in (("interpolate",), ("traverse", "--steps", 2), ("manifold", "--size", 2)):
+        outcome = command_line(*words, run, "--label", 3, "--out", tmp_path / "around.png")
+        assert outcome.status == 0, outcome.err
     file = tmp_path / "x.kvz"
     outcome = command_line("compress", run, "test", file, "--binarize", "--label", 3)
     assert "--label 3" in outcome.out.splitlines()[-1], outcome.err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae import data, runs, uses
+from keras_vae import data, latent, runs, uses
 from keras_vae.data.examples import PartExamples
 
 NAMES = ["cat", "dog", "emu"]
@@ -77,8 +77,30 @@ def test_what_needs_no_label_runs_without_one_though_the_run_s_data_have_none(
     ):
         outcome = command_line(*words)
         assert outcome.status == 0, (words, outcome.err)
-    outcome = command_line("traverse", run, "--out", tmp_path / "t.png")
-    assert outcome.status == 2 and "A label is needed" in outcome.err
+    for verb in ("traverse", "manifold", "interpolate"):
+        outcome = command_line(verb, run, "--out", tmp_path / "t.png")
+        assert outcome.status == 2 and "A label is needed" in outcome.err
+
+
+def test_what_looks_around_in_z_decodes_with_the_label_that_is_given(run, command_line, tmp_path):
+    for verb, *more in (
+        ("manifold", "--size", 3, "--axes", 0, 1),
+        ("interpolate", "--steps", 3),
+        ("traverse", "--axes", 2, "--steps", 3),
+    ):
+        made = {}
+        for label in ("cat", "dog"):
+            out = tmp_path / f"{verb}-{label}.npy"
+            outcome = command_line(verb, run, *more, "--label", label, "--out", out)
+            assert outcome.status == 0, outcome.err
+            assert f"generate {run} --label {label}" in outcome.out.splitlines()[-1]
+            made[label] = np.load(out)
+        assert np.abs(made["cat"] - made["dog"]).max() > 0.1
+    expected = latent.manifold(runs.load(run).vae.at(1), 3, (0, 1))
+    np.testing.assert_allclose(np.load(tmp_path / "manifold-dog.npy"), expected, atol=1e-5)
+    outcome = command_line("traverse", run, "--label", "cow", "--out", tmp_path / "x.npy")
+    assert outcome.status == 2 and "'cow'" in outcome.err
+    assert not (tmp_path / "x.npy").exists()
 
 
 def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_path):
@@ -99,6 +121,10 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
     expected = opened.vae.classify(images.read(0, len(images)).x)
     np.testing.assert_allclose(found["probability"], expected, atol=1e-5)
     assert np.mean(found["class"].astype(int) == found["label"]) == metrics["accuracy"]
+    words = ("attribute", path, "--from", 3, "--to", 8, "--out", tmp_path / "attribute.npy")
+    outcome = command_line(*words)
+    assert outcome.status == 2 and "A label is needed" in outcome.err
+    assert command_line(*words, "--label", 8).status == 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import time
 import keras
 from tqdm import tqdm
 
+from keras_vae.progress import is_terminal
+
 
 class Progress(keras.callbacks.Callback):
     """Show nats, images a second and the time left: a bar on a terminal, else a line an epoch.
@@ -37,7 +39,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._began, self._first, self._seen = time.monotonic(), None, 0
-        if self._file.isatty():
+        if is_terminal(self._file):
             total = self._images * self.params["epochs"]
             self._bar = tqdm(total=total, unit=" images", unit_scale=True, file=self._file)
 
