@@ -18,6 +18,7 @@ from keras_vae_cli import (
     restore,
     train,
     use,
+    web,
     work,
 )
 
@@ -35,6 +36,8 @@ _COMMANDS = (*use.COMMANDS, *work.COMMANDS, *images.COMMANDS, *explore.COMMANDS)
 _COMMANDS += (*restore.COMMANDS, *compact.COMMANDS)
 for command in (train.train, launch.launch, *_COMMANDS, export.export):
     cli.add_command(command)
+for command in web.COMMANDS:
+    export.export.add_command(command)
 
 
 def main():
