@@ -105,7 +105,7 @@ def web(
     with files.scratch_folder(directory) as partial:
         file = _model_file(vae, partial, precision, data, about, exported)
         of_runtime = web_runtime.write(partial, runtime)
-        title = (about or {}).get("name") or "A variational autoencoder"
+        title = (about or {}).get("name") or "Variational autoencoder"
         settings = {
             **_model_settings(vae, partial / file, precision, about),
             **units,

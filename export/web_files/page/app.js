@@ -3,7 +3,7 @@ import { Morph } from './morph.js';
 import { paint } from './picture.js';
 import { Plane } from './plane.js';
 import { rowSeeds } from './seeds.js';
-import { Sliders } from './sliders.js';
+import { Sliders, inWords } from './sliders.js';
 
 const SAMPLES = 8;
 const KEPT_TIMES = 60;
@@ -115,14 +115,14 @@ class Page {
     if (isElsewhere) this.mark(z);
     this.times = [...this.times, ms].slice(-KEPT_TIMES);
     const median = [...this.times].sort((a, b) => a - b)[Math.floor(this.times.length / 2)];
-    element('time').textContent = `${ms.toFixed(1)} ms, median ${median.toFixed(1)} ms`;
+    element('time').textContent = `${ms.toFixed(1)} ms (median ${median.toFixed(1)})`;
     clearTimeout(this.saying);
     this.saying = setTimeout(() => this.say(ms), QUIET);
   }
 
   /** Tell a screen reader, once nothing moves any more. */
   say(ms) {
-    const where = this.site.units.slice(0, 2).map(({ unit }) => `${unit} at ${this.z[unit].toFixed(2)}`);
+    const where = this.site.units.slice(0, 2).map(({ unit }) => `${unit} at ${inWords(this.z[unit])}`);
     const label = this.site.labels ? `, class ${element('label').selectedOptions[0].text}` : '';
     const text = `Image drawn in ${ms.toFixed(1)} ms: unit ${where.join(', unit ')}${label}`;
     element('said').textContent = text;
@@ -152,6 +152,9 @@ async function start() {
   const site = await readSite();
   const page = new Page(site, await openModel(site));
   sayFacts(site);
+  // The first run of a file takes longer than the others.
+  await page.model.decode(page.z, page.label);
+  await page.model.generate(0, page.label);
   const [first, second] = await page.drawSamples(true);
   page.morph.take(element('from'), first);
   page.morph.take(element('to'), second);

@@ -24,9 +24,16 @@ export async function readSite() {
   return JSON.parse(new TextDecoder().decode(await fetchFile('site.json')));
 }
 
+/** Log a line of the runtime, which calls all of them errors. */
+function quietly(line) {
+  (/^(INFO|WARNING)/.test(line) ? console.debug : console.error)(line);
+}
+
 /** Load the runtime and the model of a site. */
 export async function openModel(site) {
   const loaded = fetchFile(site.file, site.bytes);
+  // The runtime's script takes its settings from here.
+  self.Module = { printErr: quietly };
   const started = loadLiteRt(site.wasm).catch((error) => {
     const reason = error?.message ? ` (${error.message})` : '';
     throw new Error(`The runtime of LiteRT did not load from ${site.wasm}${reason}.`);

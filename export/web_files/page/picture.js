@@ -22,8 +22,14 @@ export function paint(canvas, values, shape) {
   canvas.getContext('2d').putImageData(asImageData(values, shape), 0, 0);
 }
 
-/** Draw an image in a cell of a canvas that holds many. */
+/** Draw an image in a cell of a canvas that holds many, with a gap between them. */
 export function paintCell(canvas, values, shape, column, row) {
-  const context = canvas.getContext('2d');
-  context.putImageData(asImageData(values, shape), column * shape[1], row * shape[0]);
+  const [height, width] = cellSize(shape);
+  canvas.getContext('2d').putImageData(asImageData(values, shape), column * width, row * height);
+}
+
+/** Return the height and the width of a cell. */
+export function cellSize([height, width]) {
+  const gap = Math.ceil(Math.max(height, width) / 20);
+  return [height + gap, width + gap];
 }

@@ -1,6 +1,7 @@
 // Two latent units as a plane to drag in, with small images of what lies where.
 
-import { paintCell } from './picture.js';
+import { cellSize, paintCell } from './picture.js';
+import { inWords } from './sliders.js';
 
 const STEPS = 40;
 const LARGE = 5;
@@ -88,7 +89,7 @@ export class Plane {
     const [x, y] = this.places();
     this.marker.style.left = `${100 * x}%`;
     this.marker.style.bottom = `${100 * y}%`;
-    const names = this.axes().map(({ unit }) => `unit ${unit} ${z[unit].toFixed(2)}`);
+    const names = this.axes().map(({ unit }) => `unit ${unit} ${inWords(z[unit])}`);
     this.plane.setAttribute('aria-label', `Plane: ${names[0]} across, ${names[1]} up`);
     this.moves = (this.moves ?? 0) + 1;
     clearTimeout(this.timer);
@@ -102,9 +103,9 @@ export class Plane {
     const key = [axes.map(({ unit }) => unit), this.label, others].join(' ');
     if (key === this.shown) return;
     const { shape } = this.site;
-    const count = Math.min(9, Math.max(3, Math.floor(MAP_PIXELS / Math.max(shape[0], shape[1]))));
+    const count = Math.min(9, Math.max(3, Math.floor(MAP_PIXELS / Math.max(...cellSize(shape)))));
     const image = document.createElement('canvas');
-    [image.height, image.width] = [count * shape[0], count * shape[1]];
+    [image.height, image.width] = cellSize(shape).map((size) => count * size);
     const { moves } = this;
     for (let cell = 0; cell < count * count; cell++) {
       const [row, column] = [Math.floor(cell / count), cell % count];

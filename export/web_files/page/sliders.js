@@ -3,6 +3,11 @@
 const FIRST = 8;
 const STEPS = 100;
 
+/** Return a number of z for people, with a minus sign. */
+export function inWords(value) {
+  return value.toFixed(2).replace('-', '−');
+}
+
 export class Sliders {
   /**
    * @param {Element} place where they go.
@@ -52,7 +57,7 @@ export class Sliders {
     this.z = z;
     for (const [unit, { input, value }] of this.inputs) {
       input.value = z[unit];
-      value.textContent = z[unit].toFixed(2);
+      value.textContent = inWords(z[unit]);
       input.setAttribute('aria-valuetext', value.textContent);
     }
   }
