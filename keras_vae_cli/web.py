@@ -5,7 +5,7 @@ import click
 from keras_vae_cli import export, output
 
 
-@click.command()
+@click.command(short_help="Write a page that draws with RUN.")
 @output.run_argument
 @click.option(
     "--out", default="site", show_default=True, type=click.Path(), help="Folder to write."
@@ -60,7 +60,7 @@ def web(run, out, precision, runtime):
     )
 
 
-@click.command()
+@click.command(short_help="Show such a page on this machine.")
 @click.argument("site", type=click.Path())
 @click.option(
     "--port",

@@ -301,6 +301,13 @@ def test_the_precisions_are_those_that_carry_a_decoder_and_a_sampler():
     assert sites.PRECISIONS == ("float32", "float16", "dynamic", "int8", "int16x8")
 
 
+def test_the_measured_page_keeps_up_with_a_screen():
+    measured = json.loads((ROOT / "benchmarks/results/web.json").read_text())
+    assert measured["model"].startswith("[28, 28, 1], D=16") and measured["frames"] >= 500
+    # Of sixty pictures a second each has 16 ms.
+    assert measured["run_ms"]["p95"] <= measured["frame_ms"]["p95"] < 16
+
+
 @pytest.mark.slow
 def test_a_wheel_has_every_file_of_the_page(tmp_path):
     source = tmp_path / "source"

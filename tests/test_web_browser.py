@@ -309,7 +309,8 @@ def notice_of(driver, address):
 
 
 def test_without_webassembly_it_says_so(site):
-    with open_browser("--js-flags=--noexpose-wasm") as driver, at_server(site) as address:
+    # An engine that may not compile at run time offers none.
+    with open_browser("--js-flags=--jitless") as driver, at_server(site) as address:
         assert "This browser has no WebAssembly" in notice_of(driver, address)
 
 
@@ -350,6 +351,14 @@ def test_a_file_that_is_cut_off_is_named(driver, site, tmp_path):
     file.write_bytes(file.read_bytes()[:1000])
     with at_server(folder) as address:
         assert "has 1000 bytes instead of" in notice_of(driver, address)
+
+
+def test_a_failure_while_it_runs_is_said(page):
+    page.open()
+    # As of a runtime that has no memory left.
+    page.driver.execute_script("Promise.reject(new Error('out of memory'))")
+    wait(lambda: page.find("#notice").is_displayed())
+    assert page.find("#notice").text == "The model cannot be shown. out of memory"
 
 
 class _OtherOrigin(http.server.SimpleHTTPRequestHandler):

@@ -9,6 +9,8 @@ const SAMPLES = 8;
 const KEPT_TIMES = 60;
 const QUIET = 500;
 
+const PIXELATED = 128;
+
 const element = (id) => document.getElementById(id);
 
 class Page {
@@ -152,6 +154,7 @@ async function start() {
   const site = await readSite();
   const page = new Page(site, await openModel(site));
   sayFacts(site);
+  document.body.classList.toggle('pixelated', Math.max(...site.shape) <= PIXELATED);
   // The first run of a file takes longer than the others.
   await page.model.decode(page.z, page.label);
   await page.model.generate(0, page.label);
@@ -164,5 +167,8 @@ async function start() {
 }
 
 if (document.documentElement.dataset.state === 'loading') {
-  start().catch((error) => window.failed(`The model cannot be shown. ${error.message}`));
+  addEventListener('unhandledrejection', ({ reason }) => {
+    window.failed(`The model cannot be shown. ${reason?.message ?? reason}`);
+  });
+  start();
 }

@@ -4,6 +4,7 @@
     document.documentElement.setAttribute('data-state', 'failed');
     function show() {
       var notice = document.getElementById('notice');
+      notice.hidden = false;
       notice.className = 'notice';
       notice.setAttribute('role', 'alert');
       notice.textContent = text;
