@@ -265,7 +265,6 @@ def _runtime_settings(runtime):
 
 def _write_page(folder, title, runtime):
     """Write the page's own files; the browser holds them to the addresses that they need."""
-    # A source of a policy ends before its path's last slash only where it means a whole host.
     others = "" if runtime.is_vendored else f" {runtime.wasm}"
     policy = (
         f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{others}; "

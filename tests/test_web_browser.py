@@ -166,12 +166,10 @@ def test_the_plane_takes_other_units_and_never_one_twice(page):
 
 def test_the_plane_is_a_map_of_what_lies_where(page):
     page.open()
-    wait(
-        lambda: page.driver.execute_script("return document.querySelector('#map').width") > 300 / 9
-    )
+    # Nine cells of eight pixels and a gap.
+    wait(lambda: page.pixels("#map").shape == (81, 81, 1))
     z = page.file.generate(1, seed=0).z[0]
     across, up = (f"u{unit['unit']}" for unit in page.settings["units"][:2])
-    wait(lambda: page.pixels("#map").any())
     left_bottom = page.pixels("#map")[8 * 9 : 8 * 9 + 8, :8]
     assert near(left_bottom, page.decoded(z, **{across: 0.5 / 9, up: 0.5 / 9}))
 
@@ -355,8 +353,10 @@ def test_a_file_that_is_cut_off_is_named(driver, site, tmp_path):
 
 def test_a_failure_while_it_runs_is_said(page):
     page.open()
-    # As of a runtime that has no memory left.
-    page.driver.execute_script("Promise.reject(new Error('out of memory'))")
+    # As where a phone has no memory left for pictures.
+    refuse = "ImageData = class { constructor() { throw new Error('out of memory'); } }"
+    page.driver.execute_script(refuse)
+    page.find("#sliders input").send_keys(Keys.END)
     wait(lambda: page.find("#notice").is_displayed())
     assert page.find("#notice").text == "The model cannot be shown. out of memory"
 

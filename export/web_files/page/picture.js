@@ -22,10 +22,17 @@ export function paint(canvas, values, shape) {
   canvas.getContext('2d').putImageData(asImageData(values, shape), 0, 0);
 }
 
-/** Draw an image in a cell of a canvas that holds many, with a gap between them. */
+/** Draw an image in a cell of a canvas that holds many, with a gap of its corner's colour. */
 export function paintCell(canvas, values, shape, column, row) {
   const [height, width] = cellSize(shape);
-  canvas.getContext('2d').putImageData(asImageData(values, shape), column * width, row * height);
+  const [left, top] = [column * width, row * height];
+  const image = asImageData(values, shape);
+  const context = canvas.getContext('2d');
+  const [red, green, blue, alpha] = image.data;
+  context.fillStyle = `rgb(${red} ${green} ${blue} / ${alpha / 255})`;
+  context.fillRect(left, top, width, height);
+  const inner = [left + (width - shape[1]) / 2, top + (height - shape[0]) / 2].map(Math.floor);
+  context.putImageData(image, ...inner);
 }
 
 /** Return the height and the width of a cell. */
