@@ -229,9 +229,14 @@ def test_it_fits_a_phone_in_both_colour_schemes(page, scheme):
     code = "return [document.documentElement.scrollWidth, innerWidth, "
     code += "...['backgroundColor', 'color'].map((p) => getComputedStyle(document.body)[p])]"
     scroll, inner, ground, text = page.driver.execute_script(code)
+    code = "document.querySelector('#between').scrollIntoView({ block: 'end' }); "
+    code += "return document.querySelector('#picture').getBoundingClientRect().toJSON()"
+    picture = page.driver.execute_script(code)
     command("Emulation.clearDeviceMetricsOverride", {})
     command("Emulation.setEmulatedMedia", {"features": []})
     assert scroll <= inner == 390
+    # In sight of the last control.
+    assert picture["top"] >= 0 and 150 < picture["bottom"] < 400
     ground, text = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ground, text))
     assert (ground > text) == (scheme == "light") and abs(ground - text) > 450
 
