@@ -22,7 +22,7 @@ INSTALLED_RUFF := $(VENV)/.installed-$(RUFF)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo docs test test-all test-lowest lint format clean
+.PHONY: help demo docs test test-all test-browser test-lowest lint format clean
 
 help: ## Show this list.
 	@echo "Targets:"
@@ -104,6 +104,23 @@ test: $(INSTALLED) ## Run the tests, but for the slow ones.
 
 test-all: $(INSTALLED_DOCS) ## Run every test.
 	@$(VENV)/bin/pytest -q -m '' $(PYTEST_ARGS)
+
+test-browser: $(INSTALLED) ## Run the tests of the page in Chromium; root has it installed.
+	@missing=; \
+	for pair in chromium:chromium chromedriver:chromium-driver npm:npm; do \
+		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "The tests of the page need:$$missing. On Debian and Ubuntu type:" >&2; \
+			echo "  sudo apt-get install$$missing" >&2; \
+			exit 1; \
+		fi; \
+		echo "Installing$$missing."; \
+		apt-get update -qq && apt-get install -y -qq $$missing >/dev/null; \
+	fi
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,browser]'
+	@$(VENV)/bin/pytest -q -m '' tests/test_web_browser.py
 
 test-lowest: $(INSTALLED_LOWEST) ## Run the tests with the oldest versions that are supported.
 	@$(VENV_LOWEST)/bin/pytest -q $(PYTEST_ARGS)

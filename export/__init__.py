@@ -17,10 +17,11 @@ import importlib
 _MODULES = {
     "export": "export.exporter",
     "load": "export.runtimes",
+    "web": "export.site",
     "VerificationError": "export.verify",
 }
 
-__all__ = ["VerificationError", "export", "load"]
+__all__ = ["VerificationError", "export", "load", "web"]
 
 
 def __getattr__(name):

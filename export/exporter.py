@@ -119,7 +119,7 @@ def export(
     choices = plan.check(
         formats, precisions, endpoints, uint8, num_samples, batch_sizes, allow_flex
     )
-    _check_vae(vae)
+    check_vae(vae)
     if card is not None and not isinstance(card, str):
         raise ValueError(message("`card` must be Markdown, a str, or None", f"card={card!r}"))
     if detector is not None:
@@ -186,7 +186,8 @@ def _failure(result):
     return f"{result.path}: {result.failures[0]}{f', and {more} more' if more else ''}."
 
 
-def _check_vae(vae):
+def check_vae(vae):
+    """Raise `ValueError` unless it is a `keras_vae.VAE` that is built."""
     if not isinstance(vae, VAE):
         raise ValueError(
             message(

@@ -159,7 +159,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         vae,
         directory,
         **arguments,
-        data=_training_images(opened),
+        data=training_images(opened),
         about={
             "name": opened.name,
             "data_set": opened.config["data"].get("source"),
@@ -182,7 +182,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     output.say_next("keras-vae", "export", "check", output.shorten(directory))
 
 
-def _training_images(opened):
+def training_images(opened):
     """Return the run's data, or None with a note if it is not to be had any more."""
     try:
         return opened.load_data()

@@ -23,6 +23,7 @@ from keras_vae_cli import (
     restore,
     train,
     use,
+    web,
     work,
 )
 
@@ -53,7 +54,7 @@ for title, commands in {
     "Help": (doctor.doctor, completion.completion),
 }.items():
     cli.add_section(title, commands)
-for command in exported.COMMANDS:
+for command in (*exported.COMMANDS, *web.COMMANDS):
     export.export.add_command(command)
 
 

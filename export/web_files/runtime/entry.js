@@ -1,0 +1,1 @@
+export { Tensor, loadAndCompile, loadLiteRt } from '@litertjs/core';
