@@ -15,8 +15,9 @@ _CHATTER = re.compile(rb"[IW]\d{4} |INFO: |WARNING: All log messages before absl
 def native_stderr():
     """Hold back the information and warnings that native code logs; let all else through.
 
-    TensorFlow's own log holds its information back too, which in a notebook is no native stream. If an exception is raised, it tells what went wrong, and what native code wrote about it goes
-    to the log of this module, at level DEBUG. Native code writes to the file descriptor, where
+    TensorFlow's own log holds its information back too, which in a notebook is no native stream.
+    If an exception is raised, it tells what went wrong, and what native code wrote about it goes to
+    the log of this module, at level DEBUG. Native code writes to the file descriptor, where
     `contextlib.redirect_stderr` has no say.
     """
     try:
