@@ -76,7 +76,7 @@ def export():
     _EXPORT_RUN,
     example=(
         "keras-vae export run",
-        "keras-vae export run --formats tflite --precisions float32,int8 --out small",
+        "keras-vae export run --formats tflite --precisions float32,int8 --out phone",
     ),
 )
 @output.run_argument
