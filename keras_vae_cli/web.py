@@ -2,10 +2,13 @@
 
 import click
 
-from keras_vae_cli import export, output
+from keras_vae_cli import export, look, output
 
 
-@click.command(short_help="Write a page that draws with RUN.")
+@look.command(
+    short_help="Write a page that draws with a run.",
+    example="keras-vae export web run --out site",
+)
 @output.run_argument
 @click.option(
     "--out", default="site", show_default=True, type=click.Path(), help="Folder to write."
@@ -50,24 +53,34 @@ def web(run, out, precision, runtime):
         runtime=runtime,
     )
     if written.note:
-        click.echo(f"Note: {written.note}")
+        output.note(f"Note: {written.note}")
     file = f"{written.file.name} of {output.size(written.file)}"
     source = "in the site" if written.is_vendored else "from a CDN"
     path = output.shorten(written.path)
     next_command = ("keras-vae", "export", "serve", path)
     output.success(
-        path, output.size(written.path), file, f"runtime {source}", next_command=next_command
+        path,
+        file,
+        f"runtime {source}",
+        next_command=next_command,
+        file=str(written.file),
+        precision=written.precision,
+        is_vendored=written.is_vendored,
     )
 
 
-@click.command(short_help="Show such a page on this machine.")
+@look.command(
+    short_help="Show such a page on this machine.",
+    example="keras-vae export serve site --port 8000",
+    has_json=False,
+)
 @click.argument("site", type=click.Path())
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="0 for any that is free.",
+    help="Where it listens; 0 for any that is free.",
 )
 def serve(site, port):
     """Show a SITE that `keras-vae export web` wrote, on this machine alone, until Ctrl-C."""
