@@ -133,8 +133,13 @@ def test_the_diagnosis_is_of_the_model_that_is_given_the_labels(run, data):
 
 
 def test_the_command_diagnoses_with_labels(run, command_line, monkeypatch, trained_run):
-    asked = []
-    monkeypatch.setattr(kv.VAE, "diagnose", lambda self, data, **_: asked.append(data.labels))
+    asked, diagnose = [], kv.VAE.diagnose
+
+    def recorded(self, data, **options):
+        asked.append(data.labels)
+        return diagnose(self, data, **options)
+
+    monkeypatch.setattr(kv.VAE, "diagnose", recorded)
     for path in (run.path, trained_run):
         assert command_line("diagnose", path).status == 0
     assert asked == [True, False]

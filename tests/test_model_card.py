@@ -93,7 +93,8 @@ def test_each_number_of_the_card_is_that_of_the_metrics(trained_run):
     text = (trained_run / "README.md").read_text()
     metrics = json.loads((trained_run / "metrics.json").read_text())
     shown = {words: (value, unit) for words, value, unit in tables(text)["Numbers"]}
-    assert len(shown) == len(MEASURES)
+    # Further ones may have been measured since.
+    assert set(MEASURES.values()) <= set(shown)
     for key, words in MEASURES.items():
         value, _ = shown[words]
         number, *error = value.split(" ± ")
