@@ -37,7 +37,7 @@ def compress(run, source, out, progress, reading, bits_per_pixel, binarize):
         output.count(range(made.count)),
         next_command=(
             *("keras-vae", "decompress", output.shorten(run.path), str(out), "images"),
-            *(() if run.label is None else ("--label", uses.name_of(run))),
+            *output.label_words(run),
         ),
     )
 

@@ -224,11 +224,9 @@ def _save(images, out, opened):
 
 
 def _say(out, count, what, opened):
-    from keras_vae import uses
-
     path = output.shorten(opened.path)
-    labelled = () if opened.label is None else ("--label", uses.name_of(opened))
-    next_command = ("keras-vae", "generate", path, *labelled, "--out", "samples.png")
+    words = output.label_words(opened)
+    next_command = ("keras-vae", "generate", path, *words, "--out", "samples.png")
     output.success(out, f"{count} {what}", next_command=next_command, **{what: count})
 
 

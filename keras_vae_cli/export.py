@@ -160,11 +160,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         directory,
         **arguments,
         data=training_images(opened),
-        about={
-            "name": opened.name,
-            "data_set": opened.config["data"].get("source"),
-            "labels": opened.config["model"].get("classes"),
-        },
+        about=about(opened),
         card=opened.card(has_files=False),
         check=not no_check,
         detector=detector,
@@ -180,6 +176,15 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
     for result in results:
         _report(result, arguments["precisions"], endpoints.labels_of(vae))
     output.say_next("keras-vae", "export", "check", output.shorten(directory))
+
+
+def about(opened):
+    """Return what exported files say of a run."""
+    return {
+        "name": opened.name,
+        "data_set": opened.config["data"].get("source"),
+        "labels": opened.config["model"].get("classes"),
+    }
 
 
 def training_images(opened):

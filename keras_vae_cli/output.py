@@ -120,6 +120,13 @@ def wrote(path, *words):
     document.current.wrote.append({"path": shown, "bytes": num_bytes(path)})
 
 
+def label_words(run):
+    """Return the words that give another command the label that a run's model is given."""
+    from keras_vae import uses
+
+    return () if run.label is None else ("--label", uses.name_of(run))
+
+
 def say_next(*words):
     """Print the command to type next."""
     click.echo(f"{click.style('Next:', bold=True)} {command(*words)}")

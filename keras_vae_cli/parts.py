@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 import keras_vae as kv
+from keras_vae import uses
 from keras_vae_cli.recipes import RECIPES
 
 # Those of images.
@@ -99,13 +100,10 @@ def check(options):
     aim.check(kv.priors.get(options["prior"]), chosen)
 
 
-def is_number(labelled):
-    """Return whether --labelled counts labels, rather than naming a source."""
-    return bool(labelled) and labelled.isascii() and labelled.isdigit()
-
-
 def _check_labelled(options):
     """Refuse what a model that learns from few labels cannot have."""
+    if uses.is_count(options["labelled"]):
+        kv.checks.integer("labelled", int(options["labelled"]), 2)
     for name, legal in (
         ("conditional", False),
         ("objective", "elbo"),

@@ -5,6 +5,7 @@ import math
 import keras
 
 import keras_vae as kv
+from keras_vae import uses
 from keras_vae_cli import parts
 from keras_vae_cli.session import Session
 
@@ -23,17 +24,22 @@ def load(source, load_options, options, progress):
         progress: bool, whether to show progress.
     """
     few = options["labelled"]
-    own = options["conditional"] or parts.is_number(few)
+    own = options["conditional"] or uses.is_count(few)
     data = kv.data.load(source, **load_options, labels=own, progress=progress)
     _check(data, load_options)
-    if parts.is_number(few):
+    if uses.is_count(few):
         few = int(few)
     elif few:
         chosen = {"labels": True, "validation_fraction": 0.0, "test_fraction": 0.0}
         few = kv.data.load(few, **{**load_options, **chosen}, progress=progress)
     if own or few:
-        _check_classes(few if isinstance(few, kv.data.ImageData) else data)
+        _check_classes(_with_labels(data, few))
     return data, few
+
+
+def _with_labels(data, few):
+    """Return the data whose labels are learnt from."""
+    return few if isinstance(few, kv.data.ImageData) else data
 
 
 def _check_classes(data):
@@ -101,8 +107,8 @@ def prepare(data, few, load_options, options, workers):
         workers: `keras_vae.workers.Workers`.
     """
     load_options = {**load_options, "source": data.location}
-    labelled = few if isinstance(few, kv.data.ImageData) else data
     if options["conditional"] or few:
+        labelled = _with_labels(data, few)
         options["classes"] = labelled.class_names or [
             str(label) for label in range(labelled.num_classes)
         ]

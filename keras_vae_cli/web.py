@@ -38,17 +38,12 @@ def web(run, out, precision, runtime):
 
     web_runtime.check(runtime)
     opened = runs.load(run)
-    about = {
-        "name": opened.name,
-        "data_set": opened.config["data"].get("source"),
-        "labels": opened.config["model"].get("classes"),
-    }
     written = site.web(
         opened.vae,
         out,
         precision,
         export.training_images(opened),
-        about=about,
+        about=export.about(opened),
         exported=opened.path / "export",
         runtime=runtime,
     )

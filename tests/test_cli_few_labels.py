@@ -131,6 +131,7 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
     ("words", "said"),
     [
         (("digits", "--labelled", "25"), "multiple of the number of classes, 10"),
+        (("digits", "--labelled", "0"), "`labelled` must be an integer >= 2"),
         (("digits", "--labelled", "5"), "`labelled` must be an integer >= 10"),
         (("digits", "--labelled", "5000"), "Ask for fewer labels"),
         (("digits", "--labelled", "nowhere"), "source='nowhere'"),

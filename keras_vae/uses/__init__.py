@@ -6,7 +6,15 @@ Those that write a row of results for each example do so in shards that a restar
 from keras_vae.uses.compressing import compress, decompress
 from keras_vae.uses.detecting import DETECTORS, detect, detector, maps_path
 from keras_vae.uses.inputs import open_examples
-from keras_vae.uses.labels import at, classes, has_labels, knows_labels, labels_of, name_of
+from keras_vae.uses.labels import (
+    at,
+    classes,
+    has_labels,
+    is_count,
+    knows_labels,
+    labels_of,
+    name_of,
+)
 from keras_vae.uses.restoring import Restored, denoise, inpaint, restyle, upscale
 from keras_vae.uses.verbs import classify, embed, generate_rows, reconstruct_rows, score
 from keras_vae.uses.writing import Written
@@ -27,6 +35,7 @@ __all__ = [
     "generate_rows",
     "has_labels",
     "inpaint",
+    "is_count",
     "knows_labels",
     "labels_of",
     "maps_path",

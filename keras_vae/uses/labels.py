@@ -60,9 +60,18 @@ def knows_labels(run):
     Args:
         run: `runs.Run`.
     """
-    few = str(run.config["model"].get("labelled") or "")
+    few = run.config["model"].get("labelled")
     # Else the labels are those of another source.
-    return has_labels(run) and (not few or few.isdigit())
+    return has_labels(run) and (not few or is_count(few))
+
+
+def is_count(labelled):
+    """Return whether `labelled` of a run's model counts labels, rather than naming a source.
+
+    Args:
+        labelled: str, or None.
+    """
+    return bool(labelled) and labelled.isascii() and labelled.isdigit()
 
 
 def labels_of(run, names, whose="A label", fix=""):
