@@ -67,6 +67,35 @@ def test_an_unknown_label_is_summed_over_and_a_known_one_is_given(some):
     )
 
 
+class _Counted(keras.layers.Layer):
+    def build(self, shape):
+        self.calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+def test_the_classifier_is_asked_once_for_the_label_that_lacks(some):
+    x, y = some
+    counted = _Counted()
+    inner = kv.networks.mlp_classifier(SHAPE, 10, units=(64,), seed=3)
+    inputs = keras.Input(SHAPE)
+    sizes = {"latent_dim": 4, "condition_dim": 10}
+    vae = kv.SemiSupervisedVAE(
+        kv.networks.conditional_encoder(kv.networks.mlp_encoder, SHAPE, **sizes),
+        kv.networks.conditional_decoder(kv.networks.mlp_decoder, SHAPE, **sizes),
+        keras.Model(inputs, inner(counted(inputs))),
+    )
+    for ask in (vae.reconstruct, vae.embed, vae):
+        counted.calls = 0
+        ask(x)
+        assert counted.calls == 1
+    label = np.where(np.arange(12) % 2, y, -1)
+    given = np.where(np.arange(12) % 2, y, np.asarray(inner(x)).argmax(axis=1))
+    np.testing.assert_allclose(vae.reconstruct(x, label), vae.reconstruct(x, given), atol=1e-6)
+
+
 def test_log_prob_without_a_label_is_that_of_the_mixture_of_all_labels(some):
     x, _ = some
     vae = semi_supervised()
@@ -259,6 +288,15 @@ def test_what_does_not_fit_is_refused(digits):
         kv.data.few_labels(digits, kv.data.load("digits"))
     with pytest.raises(ValueError, match=r"shape of the other examples, \(8, 8, 1\)"):
         kv.data.few_labels(digits, (np.zeros((4, 9, 9)), [0, 1, 0, 1]))
+    table = kv.data.load({"a": np.arange(40.0), "b": ["x", "y", "z", "w"] * 10})
+    rows = {"a": np.arange(4.0), "b": ["z", "w", "z", "w"]}
+    x, _ = kv.data.few_labels(table, (rows, [0, 1, 0, 1])).labelled
+    categories = np.array(table.columns[1].categories)
+    assert categories[x[:, 1].astype(int)].tolist() == rows["b"]
+    other = {"a": np.arange(40.0), "b": ["z", "w"] * 20}, np.arange(40) % 2
+    other = kv.data.load(other, labels=True)
+    with pytest.raises(ValueError, match="columns and categories of the other rows"):
+        kv.data.few_labels(table, other)
     with pytest.raises(ValueError, match="a multiple of the number of classes, 10"):
         kv.data.few_labels(digits, 25)
     with pytest.raises(ValueError, match="`labelled` must be"):
