@@ -110,6 +110,7 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
     assert outcome.status == 0, outcome.err
     metrics = json.loads((path / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.75
+    assert f"{metrics['accuracy']:.2%} of the test labels told" in outcome.out
     outcome = command_line("evaluate", path, "--num-samples", 2, "--quiet")
     assert f"{metrics['accuracy']:.2%} of the labels told" in outcome.out
     out = tmp_path / "classes.npz"
@@ -134,9 +135,12 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
         (("digits", "--labelled", "0"), "`labelled` must be an integer >= 2"),
         (("digits", "--labelled", "5"), "`labelled` must be an integer >= 10"),
         (("digits", "--labelled", "5000"), "Ask for fewer labels"),
-        (("digits", "--labelled", "nowhere"), "source='nowhere'"),
+        (("digits", "--labelled", ""), "`labelled` must be an integer >= 2, or a source"),
+        (("digits", "--labelled", "-5"), "`labelled` must be an integer >= 2, or a source"),
+        (("digits", "--labelled", "nowhere"), "--labelled nowhere: `source` must be"),
         (("all.npy", "--labelled", "30"), "needs a source with labels"),
         (("digits", "--labelled", "all.npy"), "needs a source with labels"),
+        (("digits", "--labelled", "from_one.npz"), "Received: none of 0. Number the classes"),
         (("digits", "--labelled", "wide.npz"), "of the shape of the other examples, (8, 8, 1)"),
         (("digits", "--labelled", "one.npz"), "at least 2 classes"),
         (("digits", "--labelled", "100", "--conditional"), "`conditional` must be False"),
@@ -154,9 +158,10 @@ def test_what_cannot_be_learnt_is_refused_and_nothing_is_written(
     y = np.arange(20) % 2
     np.savez(tmp_path / "wide.npz", x=np.zeros((20, 9, 9), "uint8"), y=y)
     np.savez(tmp_path / "one.npz", x=np.full((20, 8, 8), y[:, None, None] * 9), y=y * 0)
+    np.savez(tmp_path / "from_one.npz", x=np.zeros((20, 8, 8), "uint8"), y=1 + y)
     (tmp_path / "all.npy").write_bytes((sources / "all.npy").read_bytes())
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 30)
-    words = [tmp_path / word if (tmp_path / word).exists() else word for word in words]
+    words = [tmp_path / word if (tmp_path / word).is_file() else word for word in words]
     outcome = command_line("train", *words, "--out", tmp_path / "run", "--quiet")
     assert outcome.status == 2 and said in outcome.err, outcome.err
     assert not (tmp_path / "run").exists()
