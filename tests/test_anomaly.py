@@ -254,6 +254,7 @@ def test_heat_is_red_where_the_nats_are():
     assert np.ptp(heat[0, 0, 0]) == 0
 
 
+@pytest.mark.slow
 def test_a_detector_trains_a_model_of_its_own_and_finds_what_does_not_fit():
     rng = np.random.default_rng(0)
     normal = rng.normal(size=(600, 1)) * [1.0, 1.0, -2.0] + rng.normal(size=(600, 3)) / 10

@@ -99,6 +99,7 @@ def test_a_training_that_goes_on_equals_one_that_never_stopped(tmp_path, unbroke
     assert_equal(training.weights(), weights)
 
 
+@pytest.mark.slow
 def test_a_training_that_ends_again_and_again_equals_one_that_never_stopped(tmp_path, unbroken):
     for at in (3, 5, 11, 23):
         kill(tmp_path, at)
@@ -108,6 +109,7 @@ def test_a_training_that_ends_again_and_again_equals_one_that_never_stopped(tmp_
     assert_equal(training.weights(), unbroken[0])
 
 
+@pytest.mark.slow
 def test_other_data_go_on_between_epochs(tmp_path):
     def arrays():
         x = np.concatenate(list(kv.data.load("digits", binarize="threshold").test))
@@ -124,6 +126,7 @@ def test_other_data_go_on_between_epochs(tmp_path):
     assert [len(values) for values in checkpoint.history.values()] == [2] * len(history)
 
 
+@pytest.mark.slow
 def test_a_finished_training_has_nothing_left_and_more_epochs_go_on(tmp_path, unbroken):
     first = Training()
     first.fit(Checkpoint(tmp_path))
@@ -135,6 +138,7 @@ def test_a_finished_training_has_nothing_left_and_more_epochs_go_on(tmp_path, un
     assert len(longer.history["loss"]) == EPOCHS + 1
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
     stop = keras.callbacks.EarlyStopping("loss", min_delta=1e9)
     Training().fit(Checkpoint(tmp_path), stop)
@@ -144,12 +148,14 @@ def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
     assert int(training.vae.step) == 16
 
 
+@pytest.mark.slow
 def test_old_ones_go_once_a_new_one_is_whole(tmp_path):
     kill(tmp_path, 13, keep=3)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"checkpoint-000001-{batch:09d}.npz" for batch in (3, 4, 5)]
 
 
+@pytest.mark.slow
 def test_damaged_ones_do_not_push_the_whole_ones_out(tmp_path):
     kill(tmp_path, 12)
     for path in paths(tmp_path):
@@ -160,6 +166,7 @@ def test_damaged_ones_do_not_push_the_whole_ones_out(tmp_path):
     assert newest(tmp_path)[0]["place"] == [0, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["history", "shapes", "list"])
 def test_one_that_lacks_something_is_passed_over(tmp_path, what):
     kill(tmp_path, 12)
@@ -187,6 +194,7 @@ def test_steps_of_an_epoch_and_checkpoints_are_refused(tmp_path):
         training.vae.fit(training.data.train, steps_per_epoch=5, callbacks=[Checkpoint(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_stop_that_comes_after_the_last_checkpoint_is_kept(tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -197,6 +205,7 @@ def test_a_stop_that_comes_after_the_last_checkpoint_is_kept(tmp_path):
         Training().fit(Checkpoint(tmp_path))
 
 
+@pytest.mark.slow
 def test_other_data_cannot_go_on_in_the_midst_of_an_epoch(tmp_path):
     kill(tmp_path, 3)
     training = Training()
@@ -207,6 +216,7 @@ def test_other_data_cannot_go_on_in_the_midst_of_an_epoch(tmp_path):
         training.fit(Checkpoint(tmp_path), data=(x, None))
 
 
+@pytest.mark.slow
 def test_a_damaged_one_is_passed_over(tmp_path, unbroken):
     kill(tmp_path, 13)
     last = max(tmp_path.iterdir())
@@ -219,6 +229,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, unbroken):
     assert_equal(training.weights(), unbroken[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 10, 1000])
 def test_one_that_was_cut_off_is_passed_over(tmp_path, size):
     kill(tmp_path, 13)
@@ -235,6 +246,7 @@ def test_what_a_killed_process_left_half_written_goes(tmp_path):
     assert not list(tmp_path.glob(".partial*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "words"),
     [

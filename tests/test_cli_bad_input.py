@@ -139,6 +139,7 @@ def test_overwrite_replaces_no_run_with_files_of_the_user(command_line, trained_
     assert (run / "notes.txt").read_text() == "words"
 
 
+@pytest.mark.slow
 def test_a_link_to_a_run_stays_a_link(command_line, trained_run, tmp_path):
     shutil.copytree(trained_run, tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / "run")

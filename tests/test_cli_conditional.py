@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from keras_vae import data, runs, uses
 from keras_vae.data.examples import PartExamples
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["cat", "dog", "emu"]
 
 

@@ -60,6 +60,7 @@ def test_a_machine_that_has_all_is_told_of(healthy):
     assert seconds < 60
 
 
+@pytest.mark.slow
 def test_what_is_said_is_for_people_too(healthy):
     status, shown = doctor(as_json=False, KERAS_HOME="/nonexistent")
     assert status == 0
@@ -76,6 +77,7 @@ def fake(folder, name, text):
     return folder
 
 
+@pytest.mark.slow
 def test_broken_packages_are_told_with_their_error_and_the_fix(tmp_path):
     fake(tmp_path, "tensorflow_datasets", "raise RuntimeError('no such feature')")
     # One that takes Python with it, and one that wants to end it.

@@ -94,6 +94,7 @@ def test_the_benchmark_measures_every_file_beside_keras(exported, command_line):
     assert Image.open(run / "export/benchmark.png").size[0] > 600
 
 
+@pytest.mark.slow
 def test_a_benchmark_without_its_run_says_so(exported, command_line, tmp_path):
     run, _ = exported
     folder = tmp_path / "alone"
@@ -166,6 +167,7 @@ def test_nan_in_z_is_refused_by_every_file(exported):
             file.decode(np.array([[np.nan, 0, 0, 0]]))
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_is_gone_is_exported_without(command_line, trained_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)

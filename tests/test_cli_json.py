@@ -116,6 +116,7 @@ def test_one_call_tells_nothing_of_the_one_before(command_line, trained_run):
     assert read(command_line("info", trained_run, "--json"))["error"] is None
 
 
+@pytest.mark.slow
 def test_a_training_in_a_process_of_its_own_prints_the_document_alone(tmp_path):
     words = ("train", "digits", "--out", "run", "--epochs", "1", "--recipe", "textbook", "--json")
     result = subprocess.run(

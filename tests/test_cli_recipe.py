@@ -34,6 +34,7 @@ def training(tmp_path):
         yield training
 
 
+@pytest.mark.slow
 def test_a_loss_that_overflows_in_the_second_epoch_leaves_the_first(session, training):
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([15], [1e-3, 1e30])
     session.vae.compile(keras.optimizers.Adam(rate))
@@ -59,6 +60,7 @@ def test_ctrl_c_during_the_evaluation_keeps_the_training(session, training):
     assert runs.load(run.path).vae.latent_dim == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_last_epochs_keeps_the_first(session, training, monkeypatch):
     build = parts.build_finish
 

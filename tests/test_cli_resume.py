@@ -15,6 +15,8 @@ import pytest
 
 from keras_vae import runs, trainings
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "keras_vae_cli", "train", "digits"]
 NETWORK = ("--recipe", "textbook", "--network", "mlp", "--latent-dim", "3", "--batch-size", "200")
 QUICK = (*NETWORK, "--epochs", "2", "--quiet")

@@ -55,6 +55,7 @@ def test_history_has_a_row_for_each_epoch(trained_run):
     assert sum(parts) == pytest.approx(float(rows[1]["loss"]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_history_and_another_seed_another(command_line, tmp_path):
     def history(name, seed):
         path = tmp_path / name
@@ -91,6 +92,7 @@ def test_grey_pixels_under_a_bernoulli_are_said_to_be_no_likelihood(command_line
     assert "The pixels are grey" in (run / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "name", "scale"),
     [

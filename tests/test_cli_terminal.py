@@ -92,6 +92,7 @@ def test_a_pipe_gets_no_colours_unless_they_are_forced():
     assert ESCAPE not in in_pipe("--help", FORCE_COLOR="0").stdout
 
 
+@pytest.mark.slow
 def test_bars_are_drawn_on_a_terminal_and_not_into_a_pipe(tmp_path):
     words = ("train", "digits", "--epochs", 2, "--recipe", "textbook", "--network", "mlp")
     status, shown = on_terminal(*words, "--out", "a", cwd=tmp_path)

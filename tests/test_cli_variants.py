@@ -7,6 +7,8 @@ import pytest
 import keras_vae as kv
 from keras_vae import runs
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--epochs", 1, "--network", "mlp", "--latent-dim", 3, "--quiet")
 
 

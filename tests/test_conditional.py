@@ -78,6 +78,7 @@ def test_what_is_bound_to_a_label_is_the_same_model(digits):
     )
 
 
+@pytest.mark.slow
 def test_it_is_saved_with_its_labels_and_predicts_in_another_process(digits, tmp_path):
     vae, _, (x, y) = digits
     vae.save(tmp_path / "vae.keras")
@@ -159,6 +160,7 @@ def test_a_share_of_the_labels_is_left_out_in_training(share):
     assert dropped.mean() == pytest.approx(share, abs=0.04)
 
 
+@pytest.mark.slow
 def test_a_vector_can_be_the_condition():
     rng = np.random.default_rng(0)
     grey = rng.random((300, 1)).astype("float32")

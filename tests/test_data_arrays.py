@@ -214,6 +214,7 @@ def test_what_is_no_source_at_all():
     refused("", "neither a known set")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_streamed_file_does_not_come_to_fill_the_memory(run_python, tmp_path):
     shape = (20_000, 64, 64, 3)

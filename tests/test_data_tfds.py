@@ -248,6 +248,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_a_network(tmp_path):
     closed = dict.fromkeys(
         ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"

@@ -89,6 +89,7 @@ assert "with strategy.scope()" in refusal(objective=outside)
 """
 
 
+@pytest.mark.slow
 def test_what_several_replicas_cannot_do_is_refused(run_python):
     run_python(REFUSED)
 

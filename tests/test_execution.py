@@ -93,6 +93,7 @@ def test_data_that_are_fetched_in_the_step_are_those_of_the_data_set(plain):
     assert_same(train(digits(), run_eagerly=True), plain, tolerance=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_fit_takes_the_data_that_it_is_given():
     x = np.random.default_rng(0).integers(0, 256, (700, 8, 8, 1)).astype(np.uint8)
     other = kv.data.load(x, batch_size=100, validation_fraction=0, test_fraction=0)
@@ -137,6 +138,7 @@ def test_a_second_compile_trains_with_its_own_optimizer(jit_compile):
         assert (max(changes) > 0) == (rate > 0)
 
 
+@pytest.mark.slow
 def test_a_training_that_keras_restores_takes_the_epochs_that_are_left(plain, tmp_path):
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -174,6 +176,7 @@ def test_after_a_training_there_are_batches_and_predictions():
     assert np.isfinite(vae.train_on_batch(x[:100])).all() and int(vae.step) == 121
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy",
     [lambda: tf.distribute.OneDeviceStrategy("CPU:0"), lambda: tf.distribute.MirroredStrategy()],
@@ -209,6 +212,7 @@ def test_the_first_and_slow_look_does_not_decide_the_length_of_an_execution(monk
     assert vae.steps_per_execution == 25
 
 
+@pytest.mark.slow
 def test_steps_of_an_epoch_that_the_user_counts_are_those():
     vae, data = make_vae(), digits()
     vae.compile()

@@ -13,6 +13,8 @@ from export import VerificationError, benchmark, calibration, check, export, loa
 from export.benchmark_worker import _Worker
 from export.labels import Labels
 
+pytestmark = pytest.mark.slow
+
 SHAPE, CLASSES = (8, 8, 1), 10
 ENDPOINTS = ("decode", "encode", "reconstruct", "generate", "score", "decode_png")
 # No label, and each class.

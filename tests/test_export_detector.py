@@ -7,6 +7,8 @@ import keras_vae as kv
 from export import export, load
 from keras_vae import anomaly
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitted(trained_vae, images):

@@ -82,6 +82,7 @@ def test_images_come_as_integers_where_asked(form, trained_vae, tmp_path):
         file.reconstruct(found)
 
 
+@pytest.mark.slow
 def test_further_batch_sizes_share_the_weights(exported, trained_vae, tmp_path):
     (more,) = export(trained_vae, tmp_path, "tflite", batch_sizes=(4, 16))
     file = load(more.path)
@@ -94,6 +95,7 @@ def test_further_batch_sizes_share_the_weights(exported, trained_vae, tmp_path):
     assert {"decode", "decode_batch4", "generate_batch16"} <= signatures.keys()
 
 
+@pytest.mark.slow
 def test_several_signatures_share_their_weights(tmp_path):
     shape = (28, 28, 1)
     vae = kv.VAE(

@@ -131,6 +131,7 @@ def test_the_results_say_what_was_written(trained_vae, tmp_path):
         assert load(result.path).generate(2, seed=1).image.shape == (2, *SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_mixed_precision_vae_is_exported_in_float32(policy, tmp_path, make_vae, images):
     keras.config.set_dtype_policy(policy)
@@ -194,6 +195,7 @@ def test_an_interrupted_export_leaves_the_earlier_ones(earlier):
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_an_operator_that_tflite_lacks_is_named_with_its_layer(tmp_path, capfd):
     vae = vae_with(Igamma(name="strange_layer"))
     vae.generate(seed=0)
@@ -205,6 +207,7 @@ def test_an_operator_that_tflite_lacks_is_named_with_its_layer(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_tensorflows_operators_go_in_where_they_are_allowed(tmp_path):
     vae = vae_with(keras.layers.Lambda(lambda x: tf.math.tan(0.1 * x)))
     with pytest.raises(ValueError, match=r"Tan \(at .*allow_flex=True"):
@@ -274,6 +277,7 @@ print(sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(run_python, tmp_path):
     folder = tmp_path / "exported"
     printed = run_python(FULL_DISK, folder).splitlines()

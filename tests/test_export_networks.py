@@ -10,6 +10,8 @@ from export import export, formats, load
 from export.endpoints import functions
 from export.plan import Plan
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5
 
 

@@ -143,6 +143,7 @@ for step in (lambda: export(keras.models.load_model(sys.argv[1]), sys.argv[2], "
 """
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_with_what_installs_it(folder, trained_vae, run_python, tmp_path):
     trained_vae.save(tmp_path / "vae.keras")
     printed = run_python(MISSING, tmp_path / "vae.keras", tmp_path / "exported", folder)

@@ -11,6 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 import keras_vae as kv
 from export import calibration, export, formats, load, operators
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (16, 12, 1)
 PRECISIONS = tuple(formats.PRECISIONS)
 ENDPOINTS = ("decode", "encode", "reconstruct", "generate", "score")

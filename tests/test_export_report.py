@@ -131,6 +131,7 @@ def test_a_changed_file_fails_the_check(copy):
         load(path)
 
 
+@pytest.mark.slow
 def test_another_model_fails_the_check(copy, make_vae, tmp_path):
     export(make_vae(network_seed=9), tmp_path / "other", "tflite")
     other = tmp_path / "other/tflite/model_float32.tflite"
@@ -166,6 +167,7 @@ def test_damaged_golden_vectors_are_said(copy):
         assert "must hold the golden vectors of an export" in result.failures[0]
 
 
+@pytest.mark.slow
 def test_a_later_export_of_another_model_stands_beside_the_earlier_ones(copy, make_vae):
     export(make_vae(network_seed=4), copy, ("saved_model", "tflite"))
     report = json.loads((copy / "report.json").read_text())
@@ -177,6 +179,7 @@ def test_a_later_export_of_another_model_stands_beside_the_earlier_ones(copy, ma
     assert {path.name for path in (copy / "golden").iterdir()} == set(paths.values())
 
 
+@pytest.mark.slow
 def test_an_export_can_go_unchecked(trained_vae, tmp_path):
     (result,) = export(trained_vae, tmp_path, "tflite", check=False)
     assert result.worst_error is None

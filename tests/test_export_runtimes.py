@@ -137,6 +137,7 @@ def assert_equals_keras(vae, found, values):
         np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_saved_model_runs_where_keras_vae_cannot_be_imported(
     exported, inputs, run_python, tmp_path, trained_vae
 ):

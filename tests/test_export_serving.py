@@ -19,6 +19,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from export import export
 
+pytestmark = pytest.mark.slow
+
 ENDPOINTS = ("decode", "encode", "reconstruct", "generate", "score", "decode_png")
 TOLERANCE = 1e-5
 

@@ -82,6 +82,7 @@ def test_the_new_vae_is_saved_and_generates_from_its_clusters(fitted, tmp_path):
     np.testing.assert_allclose(loaded.elbo(bits(9), seed=1), new.elbo(bits(9), seed=1), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_real_nvp_raises_the_validation_elbo_that_it_prints(capsys):
     vae, x = clustered_vae(), bits()
     prior = RealNVP(3, (16,), seed=0)
@@ -97,6 +98,7 @@ def test_real_nvp_raises_the_validation_elbo_that_it_prints(capsys):
     assert new.prior is prior
 
 
+@pytest.mark.slow
 def test_a_fit_that_makes_the_bound_worse_is_said_also_where_nothing_is_printed(capsys):
     vae, x = clustered_vae(), bits()
     fitted = vae.fit_prior(GaussianMixture(4, seed=0), x, epochs=15, learning_rate=0.03, verbose=0)

@@ -88,6 +88,7 @@ def fit_a_prior(vae, data):
     return new, started[0], np.mean(new.prior.sample(500, seed=1))
 
 
+@pytest.mark.slow
 def test_a_prior_is_fitted_to_the_posteriors_given_the_labels_of_the_data(data, capsys):
     vae = conditional(encoder_that_moves())
     new, first, last = fit_a_prior(vae, data)
@@ -99,6 +100,7 @@ def test_a_prior_is_fitted_to_the_posteriors_given_the_labels_of_the_data(data, 
         assert float(text) == pytest.approx(expected, abs=0.006)
 
 
+@pytest.mark.slow
 def test_a_prior_is_fitted_without_labels_where_the_data_have_none():
     vae = conditional(encoder_that_moves())
     data = kv.data.load("digits", batch_size=64, progress=False)
@@ -106,11 +108,13 @@ def test_a_prior_is_fitted_without_labels_where_the_data_have_none():
     assert first == pytest.approx(0, abs=0.3) and last == pytest.approx(0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_prior_is_fitted_to_a_model_that_knows_few_labels(data):
     fitted = semi_supervised().fit_prior("gaussian_mixture", data, epochs=1, verbose=0)
     assert fitted.generate(2, seed=0, label=1).shape == (2, *SHAPE)
 
 
+@pytest.mark.slow
 def test_the_diagnosis_is_of_the_model_that_is_given_the_labels(run, data):
     labelled = run.vae.diagnose(data, max_examples=150, num_samples=4, seed=3).numbers
     with data.at_first_epoch():
@@ -132,6 +136,7 @@ def test_the_diagnosis_is_of_the_model_that_is_given_the_labels(run, data):
     assert alone["elbo"] == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_command_diagnoses_with_labels(run, command_line, monkeypatch, trained_run):
     asked, diagnose = [], kv.VAE.diagnose
 

@@ -182,6 +182,7 @@ def test_the_card_of_a_table_speaks_of_its_rows(table, monkeypatch):
     assert "more.csv" in text
 
 
+@pytest.mark.slow
 def test_a_model_of_few_labels_says_how_well_it_tells_them(command_line, tmp_path):
     options = ("--labelled", 40, "--epochs", 2, "--network", "mlp", "--latent-dim", 3, "--quiet")
     outcome = command_line("train", "digits", "--out", tmp_path / "run", *options)
@@ -238,6 +239,7 @@ def check_export(run, files):
     return text, found
 
 
+@pytest.mark.slow
 def test_the_card_of_an_export_names_its_files_and_how_each_is_run(
     trained_run, command_line, monkeypatch, tmp_path
 ):

@@ -199,6 +199,7 @@ def test_later_epochs_go_back_to_the_end_of_the_last_good_one(make_vae, images):
     assert int(vae.optimizer.iterations) == int(expected.optimizer.iterations)
 
 
+@pytest.mark.slow
 def test_a_validation_loss_that_is_nan_stops_training_too(make_vae, images):
     vae = make_vae()
     vae.optimizer.build(vae.trainable_variables)

@@ -237,6 +237,7 @@ class Batches(keras.utils.PyDataset):
         return self.batches[index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["fit", "evaluate", "validation"])
 @pytest.mark.parametrize("form", ["dataset", "generator", "PyDataset"])
 def test_a_later_batch_outside_the_support_is_refused_before_its_step(

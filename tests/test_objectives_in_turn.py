@@ -8,6 +8,7 @@ from keras_vae.objectives import IWAE
 from keras_vae.priors import RealNVP, StandardNormal, VampPrior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prior",
     [StandardNormal, lambda: VampPrior(3, seed=0), lambda: RealNVP(2, (8,), seed=0)],

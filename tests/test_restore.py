@@ -86,6 +86,7 @@ def test_the_likelihood_sees_the_clean_example():
     np.testing.assert_allclose(blind.log_px[0], vae.likelihood.log_prob(x, params), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_is_taken_away_and_the_model_is_saved_with_its_noise(digits, tmp_path):
     vae, x = digits
     noisy = restore.corrupt(x, "gaussian", 0.4, seed=0)
@@ -246,6 +247,7 @@ def images(tmp_path):
     return x
 
 
+@pytest.mark.slow
 def test_a_run_denoises_files_of_any_number_and_keeps_their_names(run, tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
@@ -259,6 +261,7 @@ def test_a_run_denoises_files_of_any_number_and_keeps_their_names(run, tmp_path)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "a.png")), expected)
 
 
+@pytest.mark.slow
 def test_a_run_fills_in_by_a_mask_of_each_form(run, tmp_path, images):
     mask = np.zeros((8, 8), bool)
     mask[:, 4:] = True
@@ -279,12 +282,14 @@ def test_a_run_fills_in_by_a_mask_of_each_form(run, tmp_path, images):
     assert len(list((tmp_path / "out").glob("*-2.png"))) == 5
 
 
+@pytest.mark.slow
 def test_a_run_makes_small_images_large(run, tmp_path, images):
     np.save(tmp_path / "small.npy", images[:, ::2, ::2])
     invoke("upscale", run, tmp_path / "small.npy", tmp_path / "large.npy")
     assert np.load(tmp_path / "large.npy").shape == (5, 8, 8, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -318,6 +323,7 @@ def test_noise_that_cannot_be_is_refused_before_the_training(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_greys_that_a_model_of_binary_pixels_does_not_see_stay_where_they_are(tmp_path, images):
     run = tmp_path / "run"
     invoke("train", "digits", "--out", run, "--epochs", 1, "--binarize", "threshold")
@@ -334,6 +340,7 @@ def test_the_opacity_of_a_mask_says_nothing(tmp_path, mode):
     np.testing.assert_array_equal(found, mask > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mask", [np.array(["a"]), np.array([None]), np.full((8, 8), np.nan), np.zeros((8, 8), bool)]
 )
@@ -351,6 +358,7 @@ def test_a_mask_of_something_else_is_refused(run, tmp_path, images, mask):
     assert "`mask` must" in error
 
 
+@pytest.mark.slow
 def test_what_is_read_is_not_written_over(run, tmp_path, images):
     before = (tmp_path / "x.npy").read_bytes()
     for verb in (("denoise",), ("inpaint", "--mask", "left")):

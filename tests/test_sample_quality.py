@@ -62,6 +62,7 @@ def vae_of(digits):
     )
 
 
+@pytest.mark.slow
 def test_real_digits_are_nearer_to_others_than_made_ones_and_training_helps(digits):
     vae, epoch = vae_of(digits), digits.epoch
     first = sample_quality.measure(vae, digits, num_images=150, seed=1, epochs=2)

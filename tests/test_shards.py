@@ -99,6 +99,7 @@ def test_generated_shards_hold_the_images_of_the_seed(command_line, trained_run,
     assert outcome.status == 2 and "same command and model" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_generation_that_is_killed_is_completed(trained_run, tmp_path):
     out = tmp_path / "drawn"
     command = [

@@ -96,6 +96,7 @@ def test_workers_meet_in_whatever_order_they_come():
     assert meet_all([addresses] * 3, [2, 1, 0]) == [None] * 3
 
 
+@pytest.mark.slow
 def test_workers_that_stay_away_are_named_in_bounded_time():
     addresses = free_addresses(3)
     chief, worker = meet_all([addresses] * 2, [0, 1], seconds=2)
@@ -104,12 +105,14 @@ def test_workers_that_stay_away_are_named_in_bounded_time():
     assert f"{addresses[0]}, did not answer worker 1 within 1 s" in alone
 
 
+@pytest.mark.slow
 def test_workers_of_different_clusters_are_refused():
     ours, others = free_addresses(2), free_addresses(2)
     answers = meet_all([ours, [ours[0], others[1]]], [0, 1])
     assert all("the same cluster in TF_CONFIG" in answer for answer in answers)
 
 
+@pytest.mark.slow
 def test_two_workers_of_one_number_are_refused():
     """As on two machines, where they do not want one port."""
     addresses = free_addresses(3)
@@ -137,6 +140,7 @@ def test_a_worker_that_left_may_come_again():
         assert chief.result() + others.result() == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_left_is_not_counted():
     addresses = free_addresses(3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -186,6 +190,7 @@ def test_a_chief_that_stops_does_not_send_the_others_on(monkeypatch):
         assert all("The chief stopped" in answer for answer in workers.result())
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_late_hears_what_is_wrong():
     addresses = free_addresses(3)
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -217,6 +222,7 @@ def connect(address):
     raise AssertionError(address)
 
 
+@pytest.mark.slow
 def test_a_slurm_step_describes_workers(run_python):
     """Of one task it is that of no worker; of two it is TensorFlow's resolver that tells which."""
     code = """

@@ -97,6 +97,7 @@ def test_scores_are_the_log_probabilities_with_their_errors(run, tmp_path):
     assert "bits_per_dim" not in (tmp_path / "s.csv").read_text().splitlines()[0]
 
 
+@pytest.mark.slow
 def test_normal_images_are_let_pass_and_odd_ones_are_not(command_line, tmp_path):
     networks = ("--recipe", "textbook", "--network", "mlp", "--quiet")
     command_line("train", "digits", "--out", tmp_path / "run", "--epochs", 25, *networks)
@@ -122,6 +123,7 @@ def test_arrays_are_told_apart_by_what_they_hold(run, tmp_path):
         uses.embed(run, x[0], tmp_path / "out1")
 
 
+@pytest.mark.slow
 def test_columns_do_not_depend_on_the_rows(make_vae, images, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_vae.shards._MOST_ROWS", 20)
     vae = make_vae()
@@ -322,6 +324,7 @@ def test_an_interrupted_detection_goes_on_with_the_same_rows(run, tmp_path, monk
         np.testing.assert_allclose(found, whole, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_exported_score_decides_by_the_command_line(trained_run, command_line, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(trained_run, path)

@@ -92,6 +92,7 @@ def test_tensorboard_shows_the_kl_of_each_unit(events, images):
     assert middle == pytest.approx(float(np.mean(expected)), abs=max(width, 1e-3))
 
 
+@pytest.mark.slow
 def test_without_the_extra_its_name_is_said():
     code = """
 import sys
@@ -118,6 +119,7 @@ def batches(images, seconds):
     return data.prefetch(4)
 
 
+@pytest.mark.slow
 def test_a_training_that_waits_for_its_data_is_told_once(make_vae, images):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -127,6 +129,7 @@ def test_a_training_that_waits_for_its_data_is_told_once(make_vae, images):
     assert int(re.search(r"for (\d+)%", told[0]).group(1)) > 70
 
 
+@pytest.mark.slow
 def test_a_training_that_is_waited_for_is_not(make_vae, images):
     class Slow(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

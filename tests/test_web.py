@@ -119,6 +119,7 @@ def run_with_export(trained_run, tmp_path, command_line):
     return run, run / "export/tflite" / FILE
 
 
+@pytest.mark.slow
 def test_the_run_s_own_export_is_taken_unless_it_is_of_another_model(
     run_with_export, command_line, tmp_path
 ):
@@ -136,6 +137,7 @@ def test_the_run_s_own_export_is_taken_unless_it_is_of_another_model(
     np.testing.assert_allclose(load(site / FILE).generate(2, seed=7).image, changed, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["changed", "not compared", "without generate"])
 def test_an_export_that_is_unfit_is_not_taken(tiny, tmp_path, what):
     vae, options = tiny
@@ -157,6 +159,7 @@ def test_an_export_that_is_unfit_is_not_taken(tiny, tmp_path, what):
     assert site.file.read_bytes() == file.read_bytes()[:-1]
 
 
+@pytest.mark.slow
 def test_without_node_the_shipped_bundle_is_taken_and_it_is_said(
     trained_run, command_line, tmp_path, monkeypatch
 ):
@@ -204,6 +207,7 @@ def test_a_site_is_replaced_and_what_is_none_of_its_files_stays(tiny, tmp_path):
     assert os.listdir(tmp_path) == ["site"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", [1, 512])
 def test_one_unit_and_many_are_written(tmp_path, latent_dim):
     vae = vae_of((4, 6, 3), latent_dim)
@@ -214,6 +218,7 @@ def test_one_unit_and_many_are_written(tmp_path, latent_dim):
     assert about["order"].startswith("In their own order")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [0.0, 0.2])
 def test_classes_have_their_names_and_none_where_it_is_legal(tmp_path, images, drop):
     vae = conditional(drop)

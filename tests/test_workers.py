@@ -14,6 +14,8 @@ import pytest
 
 from keras_vae import runs
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = [sys.executable, "-m", "keras_vae_cli", "launch", "--workers"]
 NETWORK = ("--recipe", "textbook", "--network", "mlp", "--latent-dim", "3", "--batch-size", "100")
 # A worker that is left alone must end within this.
