@@ -7,7 +7,6 @@ from keras import ops
 from export.formats import ENDPOINTS, LABEL
 from export.labels import Labels
 from keras_vae import random
-from keras_vae.conditional import ConditionalVAE
 from keras_vae.semi_supervised import SemiSupervisedVAE
 
 # The draws behind a score are those of the first row of this seed, for every row.
@@ -82,7 +81,7 @@ def input_types(vae):
 
 def labels_of(vae):
     """Return the `Labels` that a VAE takes, or None if it takes none."""
-    if not isinstance(vae, ConditionalVAE):
+    if not vae.takes_labels:
         return None
     if not vae.num_classes:
         # No vector stands for none.

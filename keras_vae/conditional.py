@@ -68,6 +68,8 @@ class ConditionalVAE(VAE):
         "Give label= (--label), or train with label_drop=0.1 (--label-drop).",
     )
 
+    takes_labels = True
+
     def __init__(self, encoder, decoder, num_classes=None, label_drop=0.1, **options):
         encoder, decoder = as_network("encoder", encoder), as_network("decoder", decoder)
         _check_pair("encoder", encoder)

@@ -7,9 +7,7 @@ import numpy as np
 
 from keras_vae import aggregate, annealing, bounds, random
 from keras_vae.checks import message
-from keras_vae.conditional import ConditionalVAE
 from keras_vae.progress import bar
-from keras_vae.semi_supervised import SemiSupervisedVAE
 
 # A latent unit is active where its mean varies more than this over the data (Burda et al. 2016,
 # section 5.2, https://arxiv.org/abs/1509.00519).
@@ -247,7 +245,7 @@ def _known(vae, label, rows):
 
 def _right(vae, x, label, known):
     """Return whether the most likely class of each labelled x is its label; of most models none."""
-    if not isinstance(vae, SemiSupervisedVAE) or not known.any():
+    if not hasattr(vae, "classify") or not known.any():
         return []
     return (vae.classify(x[known]).argmax(axis=1) == label[known]).tolist()
 
@@ -275,7 +273,7 @@ def x_and_label(vae, batch):
         batch: x `(B, *event)`, or a tuple that begins with x and its labels.
     """
     x, *rest = batch if isinstance(batch, tuple) else (batch,)
-    return x, rest[0] if rest and isinstance(vae, ConditionalVAE) else None
+    return x, rest[0] if rest and getattr(vae, "takes_labels", False) else None
 
 
 def batches(dataset):

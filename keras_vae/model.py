@@ -23,7 +23,7 @@ from keras_vae.shapes import (
     context_dim_of,
     event_shape_of,
 )
-from keras_vae.training import TrainableModel
+from keras_vae.training.model import TrainableModel
 
 
 @register
@@ -66,6 +66,8 @@ class VAE(TrainableModel):
 
     # What a subclass logs besides the objective's terms.
     _own_terms = ()
+    # Whether x comes with labels, which the networks are given.
+    takes_labels = False
     # Whether a prior that uses the encoder is given this one's.
     _binds_prior = True
 

@@ -1,51 +1,49 @@
-"""Imports point down only, keras_vae_cli -> export -> keras_vae; TensorFlow where it must be."""
+"""Imports point down only, in no circle; TensorFlow where it must be."""
 
-import ast
-import pathlib
+import graphlib
 
+import imports
 import pytest
+from imports import LAYERS, PICTURE, ROOT, between_parts, layer_of, modules, names_in
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-FORBIDDEN = {"keras_vae": {"export", "keras_vae_cli"}, "export": {"keras_vae_cli"}}
-FILES = sorted(
-    path.relative_to(ROOT) for package in FORBIDDEN for path in (ROOT / package).rglob("*.py")
-)
-
-
-def imports_of(path):
-    """The top-level names of the packages that a file imports anywhere, also within functions."""
-    names = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(node.module)
-        elif isinstance(node, ast.ImportFrom):
-            # `from . import x` and `from ..y import x`, seen from the file's own package.
-            base = path.parts[: len(path.parts) - node.level]
-            names |= {".".join((*base, node.module or alias.name)) for alias in node.names}
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
-            names |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
-    return {name.split(".")[0] for name in names if name}
+PARTS = [part for parts in LAYERS.values() for part in parts]
+# Of the core, what may import TensorFlow.
+FREE = {"data", "training", "strategies", "workers"}
+CORE = [
+    name
+    for name in modules()
+    if name.split(".")[0] == "keras_vae" and imports.part_of(name) not in FREE
+]
 
 
-def may_import_tensorflow(path):
-    free = ("data", "training", "strategies.py", "workers.py")
-    return path.parts[0] != "keras_vae" or path.parts[1] in free
+def test_no_modules_import_each_other():
+    graphlib.TopologicalSorter(imports.imports()).prepare()
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_module_imports_nothing_from_above(path):
-    assert not imports_of(path) & FORBIDDEN[path.parts[0]]
+def test_every_part_has_one_layer():
+    there = {imports.part_of(name) for name in modules()} - {None}
+    assert sorted(PARTS) == sorted(there)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if not may_import_tensorflow(p)], ids=str)
-def test_a_module_of_the_core_leaves_tensorflow_to_training_and_data(path):
-    assert not imports_of(path) & {"tensorflow", "tensorflow_datasets"}
+def test_a_part_imports_from_its_own_layer_and_those_below():
+    upwards = [pair for pair in between_parts() if layer_of(pair[0]) > layer_of(pair[1])]
+    assert not upwards
+    mathematics = set(LAYERS["mathematics"])
+    assert not [pair for pair in between_parts() if pair[0] == "data" and pair[1] in mathematics]
 
 
-def test_imports_of_every_kind_are_seen(tmp_path):
+@pytest.mark.parametrize("name", CORE)
+def test_a_module_of_the_core_leaves_tensorflow_to_training_and_data(name):
+    found = names_in(modules()[name].read_text(encoding="utf-8"), name)
+    assert not {other.split(".")[0] for other in found} & {"tensorflow", "tensorflow_datasets"}
+
+
+def test_imports_of_every_kind_are_seen():
     source = "import os.path\ndef f():\n    from export import x\n    from . import y\n"
-    path = tmp_path / "module.py"
-    path.write_text(source + "import importlib\nimportlib.import_module('tensorflow.io')\n")
-    assert {"os", "export", "importlib", "tensorflow"} <= imports_of(path)
+    source += "from ..b import z\nimport importlib\nimportlib.import_module('tensorflow.io')\n"
+    assert {"os.path", "export.x", "a.c.y", "a.b.z", "tensorflow.io"} <= names_in(source, "a.c")
+
+
+def test_the_picture_is_of_these_imports():
+    hint = f"python tests/imports.py makes {PICTURE.relative_to(ROOT)} anew"
+    assert PICTURE.read_text(encoding="utf-8") == imports.picture(), hint

@@ -1,10 +1,9 @@
-"""What `VAE.fit` does around the epochs."""
+"""Callbacks for `VAE.fit`, besides those of Keras."""
 
-from keras_vae.callbacks.checkpoint import Checkpoint
-from keras_vae.callbacks.own import as_list, complete, first_place
 from keras_vae.callbacks.progress import Progress
-from keras_vae.callbacks.stop_on_nan import NAN_CAUSES, StopOnNaN
 from keras_vae.callbacks.tensor_board import TensorBoard
+from keras_vae.training.checkpoint import Checkpoint
+from keras_vae.training.stop_on_nan import NAN_CAUSES, StopOnNaN
 
 __all__ = [
     "NAN_CAUSES",
@@ -12,7 +11,4 @@ __all__ = [
     "Progress",
     "StopOnNaN",
     "TensorBoard",
-    "as_list",
-    "complete",
-    "first_place",
 ]

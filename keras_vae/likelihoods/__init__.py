@@ -5,9 +5,9 @@ from keras_vae.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from keras_vae.likelihoods.categorical import Categorical
 from keras_vae.likelihoods.gaussian import Gaussian
 from keras_vae.likelihoods.logistic import DiscretizedLogistic
+from keras_vae.likelihoods.names import NAMES, get
 from keras_vae.likelihoods.product import Product
 from keras_vae.likelihoods.tabular import Tabular
-from keras_vae.registry import resolve
 
 __all__ = [
     "NAMES",
@@ -21,20 +21,3 @@ __all__ = [
     "Tabular",
     "get",
 ]
-
-NAMES = {
-    "bernoulli": Bernoulli,
-    "continuous_bernoulli": ContinuousBernoulli,
-    "gaussian": Gaussian,
-    "discretized_logistic": DiscretizedLogistic,
-    "categorical": Categorical,
-}
-
-
-def get(value):
-    """Return the likelihood that a name, an instance or a config stands for.
-
-    Args:
-        value: str, `Likelihood`, or its Keras config (dict).
-    """
-    return resolve("likelihood", value, Likelihood, NAMES)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import checks, random
+from keras_vae.likelihoods import names
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.registry import register
 
@@ -35,7 +36,7 @@ class Product(Likelihood):
     def __init__(self, likelihoods, sizes=None, **kwargs):
         super().__init__(**kwargs)
         _check_list("likelihoods", likelihoods)
-        self.likelihoods = [_as_likelihood(value) for value in likelihoods]
+        self.likelihoods = [names.get(value) for value in likelihoods]
         sizes = [1] * len(self.likelihoods) if sizes is None else sizes
         _check_list("sizes", sizes)
         self.sizes = [checks.integer("sizes", size, 1) for size in sizes]
@@ -137,12 +138,6 @@ def _check_list(name, value):
                 f"Write {name}=[...].",
             )
         )
-
-
-def _as_likelihood(value):
-    from keras_vae import likelihoods
-
-    return likelihoods.get(value)
 
 
 def _cut(values, sizes):

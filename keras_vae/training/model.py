@@ -6,11 +6,11 @@ import warnings
 import keras
 import tensorflow as tf
 
-from keras_vae.callbacks import as_list, complete, first_place
 from keras_vae.checks import message
 from keras_vae.data.checked import Checker
 from keras_vae.shapes import check_event
 from keras_vae.training import execution, loops, replicas
+from keras_vae.training.added import as_list, complete, first_place
 from keras_vae.training.step_parts import arrange
 from keras_vae.training.steps import SteppingModel
 from keras_vae.training.waiting import Waiting

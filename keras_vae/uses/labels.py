@@ -6,7 +6,6 @@ import zlib
 import numpy as np
 
 from keras_vae.checks import message
-from keras_vae.conditional import ConditionalVAE
 from keras_vae.semi_supervised import SemiSupervisedVAE
 
 _MOST_SHOWN, _LONGEST = 20, 60
@@ -51,7 +50,7 @@ def has_labels(run):
     Args:
         run: `runs.Run`.
     """
-    return isinstance(run.vae, ConditionalVAE)
+    return run.vae.takes_labels
 
 
 def knows_labels(run):

@@ -2,10 +2,10 @@
 
 import keras
 
-from keras_vae.callbacks.checkpoint import Checkpoint
-from keras_vae.callbacks.stop_on_nan import StopOnNaN
 from keras_vae.checkpoints import Place
 from keras_vae.checks import message
+from keras_vae.training.checkpoint import Checkpoint
+from keras_vae.training.stop_on_nan import StopOnNaN
 
 
 class SetEpoch(keras.callbacks.Callback):
