@@ -101,6 +101,13 @@ def load(
         checks.choice("cache", cache, ["auto", True, False])
     if color_mode is not None:
         checks.choice("color_mode", color_mode, pixels.COLOR_CHANNELS)
+    table = TableOptions(
+        label_column,
+        id_column,
+        _names(drop_columns),
+        _names(categorical_columns),
+        None if columns is None else as_columns(columns),
+    )
     options = Options(
         _image_size(image_size),
         color_mode,
@@ -111,27 +118,14 @@ def load(
         skip_bad,
         data_dir,
         progress,
-        TableOptions(
-            label_column,
-            id_column,
-            _names(drop_columns),
-            _names(categorical_columns),
-            None if columns is None else as_columns(columns),
-        ),
+        table,
     )
     opened = open_source(source, options)
-    kind = ImageData
     if opened.columns:
-        kind = TableData
         _refuse_for_tables(image_size=image_size, color_mode=color_mode, binarize=binarize)
-    if labels and opened.num_classes is None:
-        raise ValueError(
-            checks.message(
-                "labels=True (--conditional, --labelled) needs a source with labels",
-                f"{opened.name!r}, which has none",
-                "Leave it out, or give arrays (x, y), or a folder with one subfolder a class.",
-            )
-        )
+    if labels:
+        _check_labels(opened)
+    kind = TableData if opened.columns else ImageData
     return kind(
         opened,
         batch_size=batch_size,
@@ -139,6 +133,17 @@ def load(
         labels=bool(labels),
         shuffle_seed=shuffle_seed,
     )
+
+
+def _check_labels(opened):
+    if opened.num_classes is None:
+        raise ValueError(
+            checks.message(
+                "labels=True (--conditional, --labelled) needs a source with labels",
+                f"{opened.name!r}, which has none",
+                "Leave it out, or give arrays (x, y), or a folder with one subfolder a class.",
+            )
+        )
 
 
 def _names(value):
