@@ -8,7 +8,20 @@ PACKAGE = "keras_vae"
 
 
 def register(cls):
-    """Register a class for Keras serialisation, so that files load without custom objects."""
+    """Register a class for Keras serialisation, so that files load without custom objects.
+
+    Raises:
+        ValueError: if another class of that name is registered, which files would be read as.
+    """
+    other = keras.saving.get_registered_object(f"{PACKAGE}>{cls.__name__}")
+    if other is not None and other.__module__ != cls.__module__:
+        raise ValueError(
+            checks.message(
+                "The name of a registered class must be its own",
+                f"{cls.__name__} of {cls.__module__}, and there is one of {other.__module__}",
+                "Rename it.",
+            )
+        )
     return keras.saving.register_keras_serializable(PACKAGE)(cls)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import math
 
 import keras
@@ -175,15 +176,14 @@ def _iwae(options):
 def prior(options, data):
     """Return the prior; a VampPrior begins with training images."""
     seed = options["seed"] + 3
-    if options["prior"] == "standard_normal":
-        return kv.priors.StandardNormal()
     if options["prior"] == "vamp":
         with data.at_first_epoch():
             images = kv.evaluation.first_examples(data.train, _PSEUDO_INPUTS)
         return kv.priors.VampPrior(len(images), pseudo_inputs=np.clip(images, 0, 1), seed=seed)
     if options["prior"] == "real_nvp":
         return kv.priors.RealNVP(_COUPLINGS, seed=seed)
-    return kv.priors.NAMES[options["prior"]](seed=seed)
+    family = kv.priors.NAMES[options["prior"]]
+    return family(seed=seed) if "seed" in inspect.signature(family).parameters else family()
 
 
 def posterior(options):

@@ -177,3 +177,12 @@ def test_a_model_takes_configs_of_networks_too(make_vae, images):
     copy = kv.VAE(**configs, seed=2)
     copy.set_weights(vae.get_weights())
     np.testing.assert_array_equal(copy(images), vae(images))
+
+
+def test_a_name_that_is_taken_is_refused():
+    class Gaussian(likelihoods.Gaussian):
+        pass
+
+    with pytest.raises(ValueError, match="its own.*Gaussian of .*test_registry.*gaussian.*Rename"):
+        kv.registry.register(Gaussian)
+    assert keras.saving.get_registered_object("keras_vae>Gaussian") is likelihoods.Gaussian
