@@ -58,6 +58,9 @@ def test_an_unknown_label_is_summed_over_and_a_known_one_is_given(some):
     np.testing.assert_allclose(
         terms.log_px, np.where(unknown, summed, log_px[y, :, rows].T), rtol=1e-5
     )
+    centers = np.stack([np.asarray(one.z_mean) for one in each])
+    likely = np.where(unknown, q.argmax(axis=1), y)
+    np.testing.assert_allclose(terms.z_mean, centers[likely, rows], rtol=1e-5)
     of_label = (q * (log_qy + np.log(10))).sum(axis=1)
     expected = np.where(unknown, np.einsum("nc,cn->n", q, kl) + of_label, kl[y, rows])
     np.testing.assert_allclose(terms.kl, expected, rtol=1e-4, atol=1e-4)
@@ -65,6 +68,17 @@ def test_an_unknown_label_is_summed_over_and_a_known_one_is_given(some):
     np.testing.assert_allclose(
         terms.log_weights, np.where(unknown, marginal, log_weights[y, :, rows].T), rtol=1e-5
     )
+
+
+def test_what_the_classifier_leaves_out_it_leaves_out_in_training_alone(some):
+    x, _ = some
+    vae = semi_supervised()
+    classifier = kv.networks.mlp_classifier(SHAPE, 10, dropout=0.5, seed=3)
+    vae = kv.SemiSupervisedVAE(vae.encoder, vae.decoder, classifier)
+    noise = np.zeros((1, 12, 4), "float32")
+    asked = [np.asarray(vae.terms(x, noise, training).log_qy) for training in (True, False)]
+    np.testing.assert_allclose(np.exp(asked[1]), vae.classify(x), rtol=1e-5)
+    assert np.abs(asked[0] - asked[1]).max() > 0.1
 
 
 class _Counted(keras.layers.Layer):
@@ -204,6 +218,9 @@ def test_labelled_arrays_stand_beside_data_without_labels(some):
         places = [np.abs(x - one).max(axis=(1, 2, 3)).argmin() for one in both[64:]]
         np.testing.assert_array_equal(y[places], label[64:])
         assert sorted(places) == list(range(12))
+    other = kv.data.few_labels(data, (x, y), labelled_rows=12, seed=1)
+    data.set_epoch(0)
+    assert not np.array_equal(next(iter(other))[1], found[0][1])
     loaded = kv.data.load((x, y), labels=True, validation_fraction=0, test_fraction=0)
     again = next(iter(kv.data.few_labels(data, loaded, labelled_rows=12)))
     assert sorted(again[1].numpy()[64:]) == sorted(y)
