@@ -124,6 +124,13 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
     expected = opened.vae.classify(images.read(0, len(images)).x)
     np.testing.assert_allclose(found["probability"], expected, atol=1e-5)
     assert np.mean(found["class"].astype(int) == found["label"]) == metrics["accuracy"]
+    # Of labels that are no classes nothing is right or wrong.
+    x, label = images.read(0, len(images)).x, np.where(found["label"] % 2, found["label"], 10)
+    np.savez(tmp_path / "some.npz", x=np.float32(x), y=label)
+    outcome = command_line("classify", path, tmp_path / "some.npz", "--out", tmp_path / "some.csv")
+    odd = found["label"] % 2 == 1
+    right = np.mean(found["class"].astype(int)[odd] == found["label"][odd])
+    assert f"The class is the label of {right:.2%}" in outcome.out
     words = ("attribute", path, "--from", 3, "--to", 8, "--out", tmp_path / "attribute.npy")
     outcome = command_line(*words)
     assert outcome.status == 2 and "A label is needed" in outcome.err
