@@ -62,7 +62,8 @@ def find(team, source, out, options, given, overwrite, resume):
         options["recipe"] = "table" if data.is_table(source) else by_labels
     for name in ("conditional", "labelled"):
         if options[name] and data.is_table(source):
-            raise click.UsageError(f"--{name} is for images. Received: a table.")
+            fix = "Leave it out, or use the model in Python."
+            raise click.UsageError(f"--{name} is for images. Received: a table. {fix}")
     options = parts.complete(options)
     for name in ("drop_columns", "categorical_columns"):
         options[name] = list(options[name])
