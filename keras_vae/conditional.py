@@ -211,9 +211,6 @@ class ConditionalVAE(VAE):
             label, noise = Condition(label), noise[..., :-1]
         return super().terms(x, noise, training, gate, label)
 
-    def get_config(self):
-        return {**super().get_config(), **self._own_options()}
-
     def _split(self, inputs):
         if isinstance(inputs, dict):
             return inputs["x"], inputs.get("label")

@@ -355,7 +355,8 @@ class VAE(TrainableModel):
 
     def get_config(self):
         parts = ("encoder", "decoder", "likelihood", "prior", "objective", "posterior")
-        config = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
+        own = {**{name: getattr(self, name) for name in parts}, **self._own_options()}
+        config = {name: keras.saving.serialize_keras_object(value) for name, value in own.items()}
         return {**super().get_config(), **config, "seed": self.seed}
 
     def _beside(self, value, label, samples=1):

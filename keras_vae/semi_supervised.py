@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -196,10 +195,6 @@ class SemiSupervisedVAE(ConditionalVAE):
             label=label,
         )
 
-    def get_config(self):
-        classifier = keras.saving.serialize_keras_object(self.classifier)
-        return {**super().get_config(), "classifier": classifier}
-
     def _split(self, inputs):
         x, label = super()._split(inputs)
         return x, self._or_likely(x, label)
@@ -242,14 +237,15 @@ class SemiSupervisedVAE(ConditionalVAE):
         return ops.log_softmax(ops.cast(self.classifier(x, training=training), "float32"))
 
     def _or_likely(self, x, label):
-        """Return labels for x: those given, and the most likely class where there is none."""
+        """Return the `Condition` of x: of labels given, and of the most likely class without."""
         if isinstance(label, Condition):
             return label
+        rows = ops.shape(x)[0]
         logits = ops.cast(self.classifier(x, training=False), "float32")
-        likely = ops.cast(first_largest(logits), "int32")
-        if label is None:
-            return likely
-        if not ops.is_tensor(label) or hasattr(label, "numpy"):
-            label = self.labels(np.asarray(label), ops.shape(x)[0])
-        label = ops.cast(ops.reshape(label, (-1,)), likely.dtype)
-        return ops.where(label < 0, likely, label)
+        chosen = ops.cast(first_largest(logits), "int32")
+        if label is not None:
+            if not ops.is_tensor(label) or hasattr(label, "numpy"):
+                label = self.labels(np.asarray(label), rows)
+            label = ops.cast(ops.reshape(label, (-1,)), "int32")
+            chosen = ops.where(label < 0, chosen, label)
+        return Condition(self._condition(chosen, rows))

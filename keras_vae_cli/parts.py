@@ -84,7 +84,7 @@ def check(options):
     if options["noise"] != "none":
         kv.restore.Noise(options["noise"], options["noise_strength"])
     kv.checks.number("label_drop", options["label_drop"], minimum=0, below=1)
-    if options["labelled"]:
+    if options["labelled"] is not None:
         _check_labelled(options)
     if options["warmup_epochs"] is not None:
         kv.checks.number("warmup_epochs", options["warmup_epochs"], minimum=0)
@@ -102,8 +102,15 @@ def check(options):
 
 def _check_labelled(options):
     """Refuse what a model that learns from few labels cannot have."""
-    if uses.is_count(options["labelled"]):
-        kv.checks.integer("labelled", int(options["labelled"]), 2)
+    labelled = options["labelled"]
+    if uses.is_count(labelled):
+        kv.checks.integer("labelled", int(labelled), 2)
+    elif not labelled.strip() or _is_number(labelled):
+        raise ValueError(
+            kv.checks.message(
+                "`labelled` must be an integer >= 2, or a source with labels", repr(labelled)
+            )
+        )
     for name, legal in (
         ("conditional", False),
         ("objective", "elbo"),
@@ -118,6 +125,14 @@ def _check_labelled(options):
                     f"`{name}` must be {wanted} with --labelled", value, "Leave it out."
                 )
             )
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def likelihood(options):

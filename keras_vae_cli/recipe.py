@@ -30,11 +30,19 @@ def load(source, load_options, options, progress):
     if uses.is_count(few):
         few = int(few)
     elif few:
-        chosen = {"labels": True, "validation_fraction": 0.0, "test_fraction": 0.0}
-        few = kv.data.load(few, **{**load_options, **chosen}, progress=progress)
+        few = _load_few(few, load_options, progress)
     if own or few:
         _check_classes(_with_labels(data, few))
     return data, few
+
+
+def _load_few(source, load_options, progress):
+    chosen = {"labels": True, "validation_fraction": 0.0, "test_fraction": 0.0}
+    try:
+        return kv.data.load(source, **{**load_options, **chosen}, progress=progress)
+    except ValueError as error:
+        # Of two sources it does not tell which one is meant.
+        raise ValueError(f"--labelled {source}: {error}") from error
 
 
 def _with_labels(data, few):
@@ -49,6 +57,20 @@ def _check_classes(data):
                 "Labels must be of at least 2 classes",
                 f"{data.name!r}, with {data.num_classes}",
                 "Leave --conditional and --labelled out: all examples are of one class.",
+            )
+        )
+
+
+def _check_each_class(labels, classes):
+    """Refuse classes without any label, which examples would be taken for nevertheless."""
+    missing = sorted({*range(len(classes))} - {*labels.tolist()})
+    if missing:
+        named = ", ".join(classes[label] for label in missing[:10])
+        raise ValueError(
+            kv.checks.message(
+                f"Each of the {len(classes)} classes must have an example with a label",
+                f"none of {named}",
+                "Number the classes from 0 on, without a gap.",
             )
         )
 
@@ -125,14 +147,15 @@ def prepare(data, few, load_options, options, workers):
         share = options["warmup_share"] if parts.takes("warmup_epochs", options) else 0.0
         options["warmup_epochs"] = share * options["epochs"]
     del options["warmup_share"]
+    train = data.train
+    if few:
+        rows = math.ceil(_LABELLED_SHARE * data.batch_size)
+        train = kv.data.few_labels(data, few, rows, seed=options["seed"])
+        _check_each_class(train.labelled[1], options["classes"])
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(options["mixed_precision"] or policy)
     try:
         vae = parts.build(data, options, steps_per_epoch)
     finally:
         keras.config.set_dtype_policy(policy)
-    train = data.train
-    if few:
-        rows = math.ceil(_LABELLED_SHARE * data.batch_size)
-        train = kv.data.few_labels(data, few, rows, seed=options["seed"])
     return Session(vae, data, train, load_options, options, workers)

@@ -111,7 +111,9 @@ def _few(data, labelled, seed):
     part = data.parts["train"]
     _check_rows(part)
     if isinstance(labelled, tuple):
-        labelled = load(labelled, labels=True, validation_fraction=0, test_fraction=0)
+        columns = getattr(data, "columns", None)
+        options = {"validation_fraction": 0, "test_fraction": 0, "columns": columns}
+        labelled = load(labelled, labels=True, **options)
     if isinstance(labelled, LoadedData):
         few = labelled.parts["train"]
         if not labelled.labels:
@@ -123,12 +125,25 @@ def _few(data, labelled, seed):
                     f"{few.image_shape}",
                 )
             )
+        if _coding(labelled) != _coding(data):
+            raise ValueError(
+                checks.message(
+                    "`labelled` must have the columns and categories of the other rows",
+                    f"{labelled!r}, with others",
+                    "Load it with columns=data.columns.",
+                )
+            )
     else:
         if not data.labels:
             raise ValueError(_needs_labels("data", data))
         few = Rows(part.store, _chosen(part, data.num_classes, labelled, seed))
     _check_rows(few)
     return few
+
+
+def _coding(data):
+    """Return what the numbers of a table stand for, by its columns."""
+    return [(column.name, column.categories) for column in getattr(data, "columns", ())]
 
 
 def _check_rows(part):
@@ -189,7 +204,7 @@ def _chosen(part, num_classes, num_labels, seed):
             )
         )
     labels = part.store.labels[part.indices]
-    rng, chosen = np.random.default_rng(random.check_seed(seed)), []
+    rng, chosen = np.random.default_rng(seed), []
     for label in range(num_classes):
         rows = part.indices[labels == label]
         if len(rows) < num_labels // num_classes:
