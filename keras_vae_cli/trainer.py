@@ -24,7 +24,7 @@ _DATA_OPTIONS = (
     "categorical_columns",
 )
 # Where the data are may differ between machines; what they hold is compared.
-_PLACES = {"source", "data_dir"}
+_PLACES = {"source", "labelled", "data_dir"}
 # Examples whose z are drawn.
 _SHOWN = 2000
 
@@ -62,7 +62,8 @@ def find(team, source, out, options, given, overwrite, resume):
         options["recipe"] = "table" if data.is_table(source) else by_labels
     for name in ("conditional", "labelled"):
         if options[name] and data.is_table(source):
-            raise click.UsageError(f"--{name} is for images. Received: a table.")
+            fix = "Leave it out, or use the model in Python."
+            raise click.UsageError(f"--{name} is for images. Received: a table. {fix}")
     options = parts.complete(options)
     for name in ("drop_columns", "categorical_columns"):
         options[name] = list(options[name])
@@ -111,8 +112,7 @@ def prepare(team, training):
         data, few = workers.chief_first(
             lambda: recipe.load(source, load_options, options, not team.quiet)
         )
-        names = ("num_train", "num_validation", "num_test", "event_shape", "checksum")
-        held = {name: getattr(data, name) for name in names}
+        held = {**_held(data), "labelled": few if isinstance(few, int) else few and _held(few)}
         workers.check_same(held, "examples", "Give each of them the same source.")
         if recipe.is_table(data) and not team.quiet:
             texts = [column.name for column in data.columns if column.is_categorical]
@@ -122,6 +122,12 @@ def prepare(team, training):
                 f"A table of {numbers} columns of numbers and {len(texts)} of texts{named}."
             )
         return recipe.prepare(data, few, load_options, options, workers)
+
+
+def _held(loaded):
+    """Return what tells loaded data from others."""
+    names = ("num_train", "num_validation", "num_test", "num_classes", "event_shape", "checksum")
+    return {name: getattr(loaded, name) for name in names}
 
 
 def watchers(session, tensorboard, quiet):
@@ -171,8 +177,7 @@ def report(session, path):
             f"The loss was not finite in epoch {session.nan_epoch + 1}, and training stopped. "
             f"The weights from before it are in {path}. {callbacks.NAN_CAUSES}"
         )
-    output.success(
-        path,
-        f"test ELBO {run.metrics['elbo']:.2f} nats per example",
-        next_command=("keras-vae", "evaluate", path),
-    )
+    words = [f"test ELBO {run.metrics['elbo']:.2f} nats per example"]
+    if "accuracy" in run.metrics:
+        words.append(f"{run.metrics['accuracy']:.2%} of the test labels told")
+    output.success(path, *words, next_command=("keras-vae", "evaluate", path))

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,9 @@ import keras_vae as kv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IMAGE_SHAPE = (4, 4, 1)
+
+# A shell has what it runs in the background ignore Ctrl-C, which tests send to their processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Outcome(NamedTuple):

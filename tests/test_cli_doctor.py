@@ -44,6 +44,7 @@ def healthy(tmp_path_factory):
     return status, told, time.monotonic() - started
 
 
+@pytest.mark.slow
 def test_a_machine_that_has_all_is_told_of(healthy):
     import tensorflow as tf
 

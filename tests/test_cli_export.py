@@ -9,6 +9,8 @@ from PIL import Image
 
 from export import load
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("tflite/model_float32.tflite", "tflite/model_int8.tflite", "onnx/float32")
 
 
@@ -72,7 +74,6 @@ def test_the_check_passes_and_a_changed_file_fails_it(exported, command_line, tm
     assert f"FAIL {path}: the file is not what was exported" in outcome.out
 
 
-@pytest.mark.slow
 def test_the_benchmark_measures_every_file_beside_keras(exported, command_line):
     run, _ = exported
     outcome = command_line("export", "benchmark", run / "export", "--rounds", 2, "--images", 50)
@@ -94,7 +95,6 @@ def test_the_benchmark_measures_every_file_beside_keras(exported, command_line):
     assert Image.open(run / "export/benchmark.png").size[0] > 600
 
 
-@pytest.mark.slow
 def test_a_benchmark_without_its_run_says_so(exported, command_line, tmp_path):
     run, _ = exported
     folder = tmp_path / "alone"
@@ -167,7 +167,6 @@ def test_nan_in_z_is_refused_by_every_file(exported):
             file.decode(np.array([[np.nan, 0, 0, 0]]))
 
 
-@pytest.mark.slow
 def test_a_run_whose_data_is_gone_is_exported_without(command_line, trained_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae import data, latent, runs, uses
+from keras_vae import data, latent, runs, strategies, uses
 from keras_vae.data.examples import PartExamples
+from keras_vae_cli import trainer
+from keras_vae_cli.train import train
 
 NAMES = ["cat", "dog", "emu"]
 QUICK = ("--quiet", "--network", "mlp", "--latent-dim", 4)
@@ -122,10 +124,42 @@ def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_pat
     expected = opened.vae.classify(images.read(0, len(images)).x)
     np.testing.assert_allclose(found["probability"], expected, atol=1e-5)
     assert np.mean(found["class"].astype(int) == found["label"]) == metrics["accuracy"]
+    # Of labels that are no classes nothing is right or wrong.
+    x, label = images.read(0, len(images)).x, np.where(found["label"] % 2, found["label"], 10)
+    np.savez(tmp_path / "some.npz", x=np.float32(x), y=label)
+    outcome = command_line("classify", path, tmp_path / "some.npz", "--out", tmp_path / "some.csv")
+    odd = found["label"] % 2 == 1
+    right = np.mean(found["class"].astype(int)[odd] == found["label"][odd])
+    assert f"The class is the label of {right:.2%}" in outcome.out
     words = ("attribute", path, "--from", 3, "--to", 8, "--out", tmp_path / "attribute.npy")
     outcome = command_line(*words)
     assert outcome.status == 2 and "A label is needed" in outcome.err
     assert command_line(*words, "--label", 8).status == 0
+
+
+def prepared(*words):
+    """Return the session of a training that has not begun."""
+    options = train.make_context("train", [str(word) for word in words]).params
+    source, out = options.pop("source"), options.pop("out")
+    for name in ("checkpoint_minutes", "checkpoint_steps", "strategy", "tensorboard", "quiet"):
+        del options[name]
+    overwrite, resume = options.pop("overwrite"), options.pop("resume")
+    team = trainer.Team(strategies.get("one"), quiet=True)
+    training = trainer.find(team, source, out, options, set(), overwrite, resume)
+    return trainer.prepare(team, training)
+
+
+def test_options_reach_the_batches_and_the_objective(sources, tmp_path):
+    words = ("digits", "--out", tmp_path / "run", "--batch-size", 100, "--seed", 5)
+    session = prepared(*words, "--labelled", 20, "--initial-beta", 3)
+    digits = data.load("digits", labels=True)
+    np.testing.assert_array_equal(
+        session._train.labelled[0], data.few_labels(digits, 20, seed=5).labelled[0]
+    )
+    assert [int((y >= 0).numpy().sum()) for _, y in session._train.take(2)] == [25, 25]
+    assert session.vae.objective.scheduled["beta"].initial == 3.0
+    session = prepared(*words, "--labelled", sources / "few", "--image-size", 4)
+    assert session._train.labelled[0].shape == (60, 4, 4, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 
 from keras_vae import runs
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "keras_vae_cli"]
 QUICK = ("--recipe", "textbook", "--network", "mlp")
 
@@ -35,7 +37,6 @@ def train_until_an_epoch_is_done(run):
     raise AssertionError(process.stderr.read())
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_what_was_learnt(tmp_path, command_line):
     run = tmp_path / "run"
     process = train_until_an_epoch_is_done(run)
@@ -60,7 +61,6 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
     assert not list(tmp_path.rglob(".partial*"))
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_said_and_leaves_what_was_there(trained_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained_run, run)
@@ -84,7 +84,6 @@ def test_a_read_only_folder_is_a_failure_of_the_machine(trained_run, command_lin
     assert outcome.status == 1 and str(tmp_path) in outcome.err
 
 
-@pytest.mark.slow
 def test_a_set_that_is_not_on_disk_and_no_network(tmp_path):
     closed = "http://127.0.0.1:9"
     process = start(

@@ -186,6 +186,7 @@ def test_config_reproduces_data_and_model(trained_run):
     assert run.load_data().num_test == run.metrics["n"]
 
 
+@pytest.mark.slow
 def test_a_folder_source_is_found_again_from_another_place(command_line, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     (tmp_path / "faces").mkdir()

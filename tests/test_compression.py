@@ -155,6 +155,7 @@ def test_blocks_come_back_in_their_order(binary, tmp_path, monkeypatch):
     np.testing.assert_array_equal(kv.compression.decompress(vae, tmp_path / "x.kvz"), x[:250])
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_images(binary, tmp_path):
     vae, x = binary
     vae.save(tmp_path / "vae.keras")

@@ -45,6 +45,7 @@ def test_a_label_makes_its_images_likely_and_another_one_does_not(digits):
     assert own > none + 5 > other + 10
 
 
+@pytest.mark.slow
 def test_a_classifier_reads_the_label_that_was_asked_for_and_the_one_it_was_changed_to(digits):
     vae, (x, y), (test_x, test_y) = digits
     reader = LogisticRegression(max_iter=2000).fit(x.reshape(len(x), -1), y)

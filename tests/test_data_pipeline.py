@@ -107,6 +107,7 @@ def test_global_seed_does_not_change_the_order():
     assert ids(load().train) == first
 
 
+@pytest.mark.slow
 def test_new_process_gives_the_same_order_and_bits_and_imports_lazily():
     code = """
 import json, sys

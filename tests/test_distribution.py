@@ -27,13 +27,8 @@ np.savez(result_path, loss=history["loss"], **weights)
 """
 
 
-@pytest.mark.parametrize(
-    ("count", "beta"),
-    [
-        pytest.param(40, kv.schedules.LinearWarmup(3), marks=pytest.mark.slow),
-        (31, 0.5),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "beta"), [(40, kv.schedules.LinearWarmup(3)), (31, 0.5)])
 def test_two_mirrored_devices_take_the_steps_of_one(
     count, beta, make_vae, images, tmp_path, run_python
 ):

@@ -38,6 +38,14 @@ def test_each_label_comes_as_often_as_any_other():
     assert len(set(order)) > 20
 
 
+def test_a_labelled_image_is_binarised_anew_each_time_that_it_comes():
+    data = kv.data.load("digits", batch_size=64, binarize="dynamic")
+    grey = np.full((2, 8, 8), 0.5)
+    batches = kv.data.few_labels(data, (grey, [0, 1]), labelled_rows=2)
+    drawn = np.concatenate([x[-2:] for _ in range(2) for x, _ in batches.take(3)])
+    assert len(np.unique(drawn, axis=0)) == len(drawn) == 12
+
+
 def test_an_epoch_goes_on_from_its_midst():
     data, batches = make_batches()
     epochs = [[(x.numpy(), y.numpy()) for x, y in batches] for _ in range(2)]

@@ -153,6 +153,7 @@ def test_principal_components_are_those_of_the_covariance():
     np.testing.assert_allclose(points.var(axis=0, ddof=1), values[::-1][:2], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tsne_keeps_clusters_apart_and_is_repeatable():
     z = np.repeat(np.eye(3) * 20, 20, axis=0) + np.random.default_rng(0).normal(size=(60, 3))
     points = latent.project(z, "tsne", seed=1)

@@ -318,6 +318,7 @@ def test_each_theme_has_its_background_and_words_that_can_be_read_on_it(name):
     assert bright["light"] > bright["dark"] + 30
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_a_figure(run_python):
     pytest.importorskip("IPython")
     printed = run_python(

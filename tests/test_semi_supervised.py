@@ -58,6 +58,9 @@ def test_an_unknown_label_is_summed_over_and_a_known_one_is_given(some):
     np.testing.assert_allclose(
         terms.log_px, np.where(unknown, summed, log_px[y, :, rows].T), rtol=1e-5
     )
+    centers = np.stack([np.asarray(one.z_mean) for one in each])
+    likely = np.where(unknown, q.argmax(axis=1), y)
+    np.testing.assert_allclose(terms.z_mean, centers[likely, rows], rtol=1e-5)
     of_label = (q * (log_qy + np.log(10))).sum(axis=1)
     expected = np.where(unknown, np.einsum("nc,cn->n", q, kl) + of_label, kl[y, rows])
     np.testing.assert_allclose(terms.kl, expected, rtol=1e-4, atol=1e-4)
@@ -65,6 +68,17 @@ def test_an_unknown_label_is_summed_over_and_a_known_one_is_given(some):
     np.testing.assert_allclose(
         terms.log_weights, np.where(unknown, marginal, log_weights[y, :, rows].T), rtol=1e-5
     )
+
+
+def test_what_the_classifier_leaves_out_it_leaves_out_in_training_alone(some):
+    x, _ = some
+    vae = semi_supervised()
+    classifier = kv.networks.mlp_classifier(SHAPE, 10, dropout=0.5, seed=3)
+    vae = kv.SemiSupervisedVAE(vae.encoder, vae.decoder, classifier)
+    noise = np.zeros((1, 12, 4), "float32")
+    asked = [np.asarray(vae.terms(x, noise, training).log_qy) for training in (True, False)]
+    np.testing.assert_allclose(np.exp(asked[1]), vae.classify(x), rtol=1e-5)
+    assert np.abs(asked[0] - asked[1]).max() > 0.1
 
 
 class _Counted(keras.layers.Layer):
@@ -77,7 +91,7 @@ class _Counted(keras.layers.Layer):
 
 
 def test_the_classifier_is_asked_once_for_the_label_that_lacks(some):
-    x, y = some
+    x, _ = some
     counted = _Counted()
     inner = kv.networks.mlp_classifier(SHAPE, 10, units=(64,), seed=3)
     inputs = keras.Input(SHAPE)
@@ -91,9 +105,10 @@ def test_the_classifier_is_asked_once_for_the_label_that_lacks(some):
         counted.calls = 0
         ask(x)
         assert counted.calls == 1
-    label = np.where(np.arange(12) % 2, y, -1)
-    given = np.where(np.arange(12) % 2, y, np.asarray(inner(x)).argmax(axis=1))
-    np.testing.assert_allclose(vae.reconstruct(x, label), vae.reconstruct(x, given), atol=1e-6)
+    label = np.arange(12) % 4 - 1
+    given = np.where(label < 0, np.asarray(inner(x)).argmax(axis=1), label)
+    plain = kv.ConditionalVAE(vae.encoder, vae.decoder, 10, label_drop=0.0)
+    np.testing.assert_allclose(vae.reconstruct(x, label), plain.reconstruct(x, given), atol=1e-6)
 
 
 def test_log_prob_without_a_label_is_that_of_the_mixture_of_all_labels(some):
@@ -204,6 +219,9 @@ def test_labelled_arrays_stand_beside_data_without_labels(some):
         places = [np.abs(x - one).max(axis=(1, 2, 3)).argmin() for one in both[64:]]
         np.testing.assert_array_equal(y[places], label[64:])
         assert sorted(places) == list(range(12))
+    other = kv.data.few_labels(data, (x, y), labelled_rows=12, seed=1)
+    data.set_epoch(0)
+    assert not np.array_equal(next(iter(other))[1], found[0][1])
     loaded = kv.data.load((x, y), labels=True, validation_fraction=0, test_fraction=0)
     again = next(iter(kv.data.few_labels(data, loaded, labelled_rows=12)))
     assert sorted(again[1].numpy()[64:]) == sorted(y)
@@ -217,6 +235,21 @@ def test_draws_of_another_vae_stand_in_place_of_the_images():
     q = vae.encode(PartExamples([data.parts["train"]]).read(0, data.num_train).x)
     expected = np.asarray(q.z_mean).var(0) + np.exp(np.asarray(q.z_log_var)).mean(0)
     np.testing.assert_allclose(z.var(0), expected, rtol=0.1)
+
+
+def test_draws_of_binarised_images_are_of_pixels_above_a_half_and_new_in_each_epoch():
+    networks = kv.networks.mlp_encoder(SHAPE, 3, seed=0), kv.networks.mlp_decoder(SHAPE, 3)
+    vae = kv.VAE(*networks)
+    grey = np.full((3000, 8, 8), 0.51)
+    options = {"validation_fraction": 0, "test_fraction": 0, "binarize": "dynamic"}
+    data = kv.data.load(grey, batch_size=500, **options)
+    batches = kv.data.few_labels(data, (grey[:2], [0, 1]), 2, through=vae)
+    first, second = (np.concatenate([z for z, _ in batches]) for _ in range(2))
+    centers = [np.asarray(vae.embed(np.full((1, *SHAPE), value)))[0] for value in (0.51, 1)]
+    assert np.abs(centers[0] - centers[1]).max() > 0.2
+    np.testing.assert_allclose(first.mean(0), centers[1], atol=0.1)
+    # The images are all alike: what differs is the noise.
+    assert (np.abs(first - second).max(axis=1) > 0).all()
 
 
 def test_the_label_of_an_image_stays_beside_its_z(digits):

@@ -121,8 +121,6 @@ def test_a_generation_that_is_killed_is_completed(trained_run, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # It may be ignored where the tests run.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         end, had = time.monotonic() + 120, len(there)
         while len(list(out.glob("rows-*.npz"))) < had + 2 and time.monotonic() < end:

@@ -326,6 +326,7 @@ def test_damaged_files_are_refused(content, words, tmp_path):
     refused(tmp_path / "bad.parquet", "bad.parquet", "readable .parquet file")
 
 
+@pytest.mark.slow
 def test_a_vae_of_a_table_learns_what_columns_have_in_common_and_is_saved(tmp_path):
     rng = np.random.default_rng(0)
     a = rng.normal(50, 10, 600)

@@ -101,7 +101,10 @@ def test_serve_listens_on_this_machine_alone_until_it_is_ended(site, sent, statu
             refusal = outside.connect_ex(("127.0.0.2", int(address.group(1))))
         assert refusal == errno.ECONNREFUSED
         process.send_signal(sent)
-        assert process.wait(10) == status
+        try:
+            assert process.wait(10) == status
+        finally:
+            process.kill()
         assert "Traceback" not in process.stderr.read()
 
 

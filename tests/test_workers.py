@@ -151,21 +151,24 @@ def test_a_folder_that_the_chief_refuses_is_said_by_each_worker(tmp_path):
     ("change", "said"),
     [
         (["--latent-dim", "4"], "latent_dim 3 of worker 0 and 4 of worker 1"),
-        (["DATA"], "checksum"),
+        ([], "checksum"),
+        (["--labelled", "few.npz"], "labelled {"),
     ],
 )
 def test_workers_that_differ_are_refused_by_each(change, said, run_workers, tmp_path):
-    arrays = [tmp_path / name / "images.npy" for name in ("a", "b")]
-    for index, path in enumerate(arrays):
-        path.parent.mkdir()
-        np.save(path, np.full((40, 8, 8), index, np.uint8))
+    folders = [tmp_path / name for name in ("a", "b")]
+    for index, folder in enumerate(folders):
+        folder.mkdir()
+        value = 0 if change else index
+        np.save(folder / "images.npy", np.full((40, 8, 8), value, np.uint8))
+        np.savez(folder / "few.npz", x=np.full((4, 8, 8), index, np.uint8), y=[0, 1, 0, 1])
     train = ["-m", "keras_vae_cli", "train", "images.npy", "--out", tmp_path / "run", *NETWORK]
     train += ["--epochs", "1", "--quiet"]
-    if change == ["DATA"]:
-        # The same path on two machines need not be the same file.
-        found = run_workers([train, train], [path.parent for path in arrays], BOUND_SECONDS)
-    else:
-        found = run_workers([train, train + change], [arrays[0].parent] * 2, BOUND_SECONDS)
+    commands = [train + change] * 2
+    if "--latent-dim" in change:
+        commands, folders = [train, train + change], folders[:1] * 2
+    # The same path on two machines need not be the same file.
+    found = run_workers(commands, folders, BOUND_SECONDS)
     for status, out in zip(*found, strict=True):
         assert status == 2 and said in out, out
     assert not (tmp_path / "run").exists()
