@@ -130,7 +130,7 @@ def draw(model):
     made = vae.generate(64, seed=7)
     grids = [kv.plotting.image_grid(images, 8) for images in (real, made)]
     gap = np.full((grids[0].shape[0], 40, 1), 255, np.uint8)
-    kv.plotting.save_picture(np.concatenate([grids[0], gap, grids[1]], axis=1), PICTURE)
+    kv.plotting.pixels.save_picture(np.concatenate([grids[0], gap, grids[1]], axis=1), PICTURE)
 
 
 if __name__ == "__main__":

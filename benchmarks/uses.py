@@ -137,7 +137,7 @@ def alarms():
         order = np.random.default_rng(seed).permutation(len(scores))
         calibration, held_out = np.split(scores[order], [len(scores) // 2])
         for rate in _RATES:
-            threshold = anomaly.conformal(calibration, rate)
+            threshold = anomaly.thresholds.conformal(calibration, rate)
             count = int((held_out < threshold).sum())
             rows.append({"seed": seed, "rate": rate, "alarms": count, "n": len(held_out)})
     write("alarms", rows)

@@ -26,7 +26,7 @@ vae = keras.models.load_model(sys.argv[1])
 start = time.perf_counter()
 images = kv.compression.decompress(vae, sys.argv[2])
 print(time.perf_counter() - start)
-np.save(sys.argv[3], kv.plotting.to_uint8(images))
+np.save(sys.argv[3], kv.plotting.pixels.to_uint8(images))
 """
 
 

@@ -118,7 +118,7 @@ def binary(images):
 
 def scores_of(vae, normal, others, names):
     """Return how abnormal sets of examples are by each score, fitted to normal ones."""
-    fitted = {name: anomaly.get(name) for name in names}
+    fitted = {name: anomaly.scores.get(name) for name in names}
     for score, values in zip(fitted.values(), _measured(fitted.values(), vae, normal), strict=True):
         score.fit(values)
     found = {}
@@ -130,7 +130,7 @@ def scores_of(vae, normal, others, names):
 
 def auroc_by_weights(vae, learnt, normal, odd):
     """Return the AUROC of the default score with other weights of its two parts."""
-    score = anomaly.get("combined")
+    score = anomaly.scores.get("combined")
     learnt, *others = (_measured([score], vae, x)[0] for x in (learnt, normal, odd))
     score.fit(learnt)
     found = {}

@@ -38,8 +38,8 @@ def draw(full, plane, clusters, test, learnt, held_out):
     kv.plotting.save_sequences(found.images, FOLDER / "traversal.png")
     kv.plotting.save_sequences(kv.latent.manifold(plane, 12), FOLDER / "manifold.png")
     points = kv.latent.project(z, "tsne")
-    picture = kv.plotting.scatter(points, y[:2000], ("t-SNE 1", "t-SNE 2"))
-    kv.plotting.save_picture(picture, FOLDER / "scatter.png")
+    picture = kv.plotting.latents.scatter(points, y[:2000], ("t-SNE 1", "t-SNE 2"))
+    kv.plotting.pixels.save_picture(picture, FOLDER / "scatter.png")
     _maps(full, x, learnt, held_out)
     log_prob = full.log_prob((x[:1000] > 0.5).astype("float32"), 100, seed=0)
     order = np.argsort(-log_prob)
@@ -70,7 +70,7 @@ def draw_restored(full, grey, noisy, x, strength):
     rows = [images, empty, *np.moveaxis(filled, 1, 0)]
     kv.plotting.save_sequences(np.stack(rows), FOLDER / "inpaint.png")
     small = np.asarray(restore.shrink(x, 2))
-    as_pictures = [Image.fromarray(kv.plotting.to_uint8(image)[..., 0]) for image in small]
+    as_pictures = [Image.fromarray(kv.plotting.pixels.to_uint8(image)[..., 0]) for image in small]
     bicubic = [np.asarray(one.resize((28, 28), Image.BICUBIC)) for one in as_pictures]
     repeated = small.repeat(2, axis=1).repeat(2, axis=2)
     rows = [repeated, np.stack(bicubic)[..., None] / 255, restore.upscale(grey, small, seed=0), x]
@@ -113,7 +113,9 @@ def _maps(vae, x, learnt, held_out):
     nats = detector.explain(images[worst])
     limit = float(np.quantile(nats, 0.99))
     coloured = np.repeat(images[worst], 3, axis=-1)
-    kv.plotting.save_pairs(coloured, anomaly.heat(images[worst], nats, limit), FOLDER / "maps.png")
+    kv.plotting.pixels.save_pairs(
+        coloured, anomaly.maps.heat(images[worst], nats, limit), FOLDER / "maps.png"
+    )
 
 
 def _leave_one_out(rows):

@@ -65,7 +65,7 @@ def check_score(criterion, endpoints):
     """
     from keras_vae import anomaly
 
-    if not anomaly.get(criterion).in_graph:
+    if not anomaly.scores.get(criterion).in_graph:
         legal = [repr(name) for name, kind in anomaly.SCORES.items() if kind.in_graph]
         raise ValueError(
             message(

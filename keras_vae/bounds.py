@@ -14,6 +14,8 @@ from keras_vae import random
 from keras_vae.checks import integer, message
 from keras_vae.shapes import check_event
 
+__all__ = ["Bounds", "elbo", "estimate", "log_prob"]
+
 # What is decoded at a time, unless the caller says otherwise: so many numbers, made from so many
 # parameters, for at most so many draws of z. A decoder takes some hundred megabytes then.
 _CHUNK_NUMBERS, _CHUNK_PARAMS, _MAX_CHUNK = 1_600_000, 16_000_000, 8_000

@@ -8,6 +8,8 @@ import numpy as np
 from keras_vae import power_transform
 from keras_vae.checks import choice, integer, message, number
 
+__all__ = ["Column", "categorical", "numeric"]
+
 NUMERIC, CATEGORICAL = "numeric", "categorical"
 # float32 keeps 24 bits: where a column's spread is a smaller part of its values, it loses more
 # than a thousandth of it.

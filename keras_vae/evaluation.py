@@ -9,6 +9,8 @@ from keras_vae import aggregate, annealing, bounds, random
 from keras_vae.checks import message
 from keras_vae.progress import bar
 
+__all__ = ["annealed", "evaluate"]
+
 # A latent unit is active where its mean varies more than this over the data (Burda et al. 2016,
 # section 5.2, https://arxiv.org/abs/1509.00519).
 ACTIVE_VARIANCE = 0.01

@@ -13,6 +13,8 @@ from keras import ops
 
 from keras_vae import checks
 
+__all__ = ["bits", "derived", "fresh_seed", "normals", "row_seeds", "threefry2x32", "uniforms"]
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF

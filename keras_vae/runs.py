@@ -25,6 +25,8 @@ from keras_vae.files import (
 from keras_vae.model import VAE
 from keras_vae.model_card import model_card
 
+__all__ = ["Run", "load"]
+
 CONFIG = "config.json"
 MODEL = "model.keras"
 HISTORY = "history.csv"
@@ -65,7 +67,7 @@ class Run:
         path: `pathlib.Path`.
         config: dict, what `config.json` holds: the sections `data`, `model` and `training`, the
             `seed` and the versions of the packages.
-        label: int, the class that its model is given; None for none. See `uses.at`.
+        label: int, the class that its model is given; None for none. See `uses.labels.at`.
     """
 
     path: pathlib.Path
@@ -291,8 +293,10 @@ def write_pictures(run, vae, history, images, seed, labels=None):
     """
     if len(vae.event_shape) == 3:
         _write_samples(vae, run.path / SAMPLES, seed)
-        plotting.save_pairs(images, vae.reconstruct(images, labels), run.path / RECONSTRUCTIONS)
-    plotting.save_history(history, run.path / HISTORY_PICTURE)
+        plotting.pixels.save_pairs(
+            images, vae.reconstruct(images, labels), run.path / RECONSTRUCTIONS
+        )
+    plotting.curves.save_history(history, run.path / HISTORY_PICTURE)
 
 
 def _write_samples(vae, path, seed):

@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras_vae.checks import choice, message
 from keras_vae.meeting import meet
 
+__all__ = ["get", "make_deterministic"]
+
 NAMES = ("auto", "one", "mirrored", "multi_worker")
 _MEETING_SECONDS = 300
 _CONFIG, _SLURM = "TF_CONFIG", "SLURM_STEP_NUM_TASKS"

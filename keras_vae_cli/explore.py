@@ -197,11 +197,11 @@ def scatter(run, method, max_images, seed, out):
     if suffix == ".npy":
         write_arrays(out, points)
     elif suffix == ".gif":
-        plotting.save_animation(plotting.scatter_turning(points, labels), out)
+        plotting.save_animation(plotting.latents.scatter_turning(points, labels), out)
     else:
         name = {"pca": "principal component", "tsne": "t-SNE"}[method]
         words = (f"{name} 1", f"{name} 2")
-        plotting.save_picture(plotting.scatter(points, labels, words), out)
+        plotting.pixels.save_picture(plotting.latents.scatter(points, labels, words), out)
     _say(out, len(points), "examples", opened)
 
 
@@ -213,7 +213,7 @@ def _open(run, out, label=None):
 
     opened = runs.load(run)
     output.check_images(opened)
-    return uses.at(opened, label)
+    return uses.labels.at(opened, label)
 
 
 def _save(images, out, opened):

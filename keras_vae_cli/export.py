@@ -154,7 +154,7 @@ def export_run(run, out, no_check, false_alarm_rate, criterion, **options):
         from export import thresholds
 
         thresholds.check_score(criterion, arguments["endpoints"])
-        detector = uses.detector(opened, criterion, True, false_alarm_rate)
+        detector = uses.detecting.detector(opened, criterion, True, false_alarm_rate)
     results = write_exports(
         vae,
         directory,

@@ -54,9 +54,9 @@ def generate(run, count, seed, temperature, names, out, quiet):
     opened = runs.load(run)
     vae, labels = opened.vae, None
     if names:
-        if names == ("all",) and "all" not in uses.classes(opened):
-            names = uses.classes(opened)
-        labels = uses.labels_of(opened, names)
+        if names == ("all",) and "all" not in uses.labels.classes(opened):
+            names = uses.labels.classes(opened)
+        labels = uses.labels.labels_of(opened, names)
     if output.is_table(opened):
         output.report_rows(
             lambda: uses.generate_rows(opened, out, count, temperature, seed, not quiet),
@@ -141,7 +141,7 @@ def reconstruct(run, files, out, quiet):
         return
     _check_size(out, 2 * len(files), 0)
     images = opened.read_images(files)
-    plotting.save_pairs(images, vae.reconstruct(images), out, columns=_PAIRS)
+    plotting.pixels.save_pairs(images, vae.reconstruct(images), out, columns=_PAIRS)
     facts = {"images": len(images)}
     output.success(out, output.count(images), next_command=next_command, **facts)
 

@@ -124,7 +124,7 @@ def label_words(run):
     """Return the words that give another command the label that a run's model is given."""
     from keras_vae import uses
 
-    return () if run.label is None else ("--label", uses.name_of(run))
+    return () if run.label is None else ("--label", uses.labels.name_of(run))
 
 
 def say_next(*words):

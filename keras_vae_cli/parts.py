@@ -104,7 +104,7 @@ def check(options):
 def _check_labelled(options):
     """Refuse what a model that learns from few labels cannot have."""
     labelled = options["labelled"]
-    if uses.is_count(labelled):
+    if uses.labels.is_count(labelled):
         kv.checks.integer("labelled", int(labelled), 2)
     elif not labelled.strip() or _is_number(labelled):
         raise ValueError(

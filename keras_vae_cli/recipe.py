@@ -24,10 +24,10 @@ def load(source, load_options, options, progress):
         progress: bool, whether to show progress.
     """
     few = options["labelled"]
-    own = options["conditional"] or uses.is_count(few)
+    own = options["conditional"] or uses.labels.is_count(few)
     data = kv.data.load(source, **load_options, labels=own, progress=progress)
     _check(data, load_options)
-    if uses.is_count(few):
+    if uses.labels.is_count(few):
         few = int(few)
     elif few:
         few = _load_few(few, load_options, progress)

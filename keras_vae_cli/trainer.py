@@ -59,9 +59,9 @@ def find(team, source, out, options, given, overwrite, resume):
     """
     if options["recipe"] is None:
         by_labels = "few_labels" if options["labelled"] else "best"
-        options["recipe"] = "table" if data.is_table(source) else by_labels
+        options["recipe"] = "table" if data.tables.is_table(source) else by_labels
     for name in ("conditional", "labelled"):
-        if options[name] and data.is_table(source):
+        if options[name] and data.tables.is_table(source):
             fix = "Leave it out, or use the model in Python."
             raise click.UsageError(f"--{name} is for images. Received: a table. {fix}")
     options = parts.complete(options)

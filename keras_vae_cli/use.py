@@ -49,12 +49,12 @@ def evaluate(run, num_samples, max_images, annealed, annealing_steps, samples, s
     from keras_vae import evaluation, runs, sample_quality, uses
 
     opened = runs.load(run)
-    conditional = uses.has_labels(opened)
+    conditional = uses.labels.has_labels(opened)
     if annealed and conditional:
         raise click.UsageError(
             "--annealed is for models without labels. Received: one with them. Leave it out."
         )
-    dataset = opened.load_data(labels=uses.knows_labels(opened), progress=not quiet).test
+    dataset = opened.load_data(labels=uses.labels.knows_labels(opened), progress=not quiet).test
     if max_images:
         dataset = dataset.unbatch().take(max_images).batch(128)
     # What can be refused comes before what takes long.
@@ -97,7 +97,7 @@ def diagnose(run, max_images, seed):
     from keras_vae import runs, uses
 
     opened = runs.load(run)
-    data = opened.load_data(labels=uses.knows_labels(opened), progress=False)
+    data = opened.load_data(labels=uses.labels.knows_labels(opened), progress=False)
     found = opened.vae.diagnose(data, max_examples=max_images, seed=seed)
     for line in str(found).splitlines():
         click.echo(click.wrap_text(line, output.width(), subsequent_indent="   "))

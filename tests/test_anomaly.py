@@ -38,11 +38,11 @@ def test_a_p_value_is_at_most_the_rate_just_where_the_threshold_says_so(calibrat
         with pytest.raises(
             ValueError, match=f"needs at least .* examples. Received: {len(calibration)}"
         ):
-            anomaly.conformal(calibration, rate)
+            anomaly.thresholds.conformal(calibration, rate)
         return
-    flagged = scores < anomaly.conformal(calibration, rate)
+    flagged = scores < anomaly.thresholds.conformal(calibration, rate)
     np.testing.assert_array_equal(
-        flagged, anomaly.p_values(scores, calibration) <= rate * (1 + 1e-12)
+        flagged, anomaly.thresholds.p_values(scores, calibration) <= rate * (1 + 1e-12)
     )
 
 
@@ -52,7 +52,7 @@ def test_the_rate_of_false_alarms_is_kept_over_calibrations(rate):
     rates = []
     for _ in range(400):
         calibration, new = np.split(rng.standard_t(2, size=199 + 300), [199])
-        rates.append(np.mean(new < anomaly.conformal(calibration, rate)))
+        rates.append(np.mean(new < anomaly.thresholds.conformal(calibration, rate)))
     mean, error = np.mean(rates), np.std(rates) / np.sqrt(len(rates))
     expected = np.floor(rate * 200 * (1 + 1e-12)) / 200
     assert abs(mean - expected) < 4 * error and mean < rate + 4 * error
@@ -61,7 +61,7 @@ def test_the_rate_of_false_alarms_is_kept_over_calibrations(rate):
 @hypothesis.given(SCORES)
 def test_p_values_of_exchangeable_scores_are_no_smaller_than_uniform_ones(scores):
     others = [
-        anomaly.p_values([score], scores[:index] + scores[index + 1 :])[0]
+        anomaly.thresholds.p_values([score], scores[:index] + scores[index + 1 :])[0]
         for index, score in enumerate(scores)
     ]
     for level in np.linspace(0.05, 0.95, 10):
@@ -71,7 +71,7 @@ def test_p_values_of_exchangeable_scores_are_no_smaller_than_uniform_ones(scores
 def test_the_likelihood_scores_are_those_of_an_exact_model():
     model, vae, x = exact()
     view = View(vae, x)
-    score = anomaly.get("importance_weighted")
+    score = anomaly.scores.get("importance_weighted")
     # Of an exact posterior every draw has the weight p(x).
     truth = -model.log_prob(x)
     np.testing.assert_allclose(score.score(score.measure(view)), truth, rtol=1e-3, atol=2e-3)
@@ -85,14 +85,14 @@ def test_the_likelihood_scores_are_those_of_an_exact_model():
     variance = np.diag(covariance)
     kl = 0.5 * (variance + mean**2 - 1 - np.log(variance)).sum(axis=-1)
     for name, expected in (("reconstruction_error", error), ("negative_elbo", error + kl)):
-        score = anomaly.get(name)
+        score = anomaly.scores.get(name)
         found = score.score(score.measure(view))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_typicality_is_the_distance_from_the_usual_on_both_sides():
     model, vae, x = exact()
-    score = anomaly.get("typicality")
+    score = anomaly.scores.get("typicality")
     measured = score.measure(View(vae, x))
     score.fit(measured)
     elbo = measured[:, 0]
@@ -108,7 +108,7 @@ def test_typicality_is_the_distance_from_the_usual_on_both_sides():
 )
 def test_neighbours_are_the_nearest_of_the_references(name, metric, count):
     _, vae, x = exact()
-    score = anomaly.get(name)
+    score = anomaly.scores.get(name)
     measured = score.measure(View(vae, x))
     score.fit(measured[:300])
     distances = np.sort(cdist(measured[300:], measured[:300], metric), axis=1)
@@ -133,20 +133,20 @@ def test_the_code_length_is_that_of_a_png_file_of_what_the_model_sees(trained_va
         Image.fromarray(image[..., 0] > 0.5).save(buffer, "PNG", optimize=True)
         assert Image.open(buffer).mode == "1"
         assert nats == pytest.approx(len(buffer.getvalue()) * 8 * np.log(2))
-    score = anomaly.get("complexity")
-    elbo = anomaly.get("negative_elbo")
+    score = anomaly.scores.get("complexity")
+    elbo = anomaly.scores.get("negative_elbo")
     expected = elbo.measure(view)[:, 0] - view.code_length
     np.testing.assert_allclose(score.score(score.measure(view)), expected)
 
 
 def test_the_combined_score_is_the_weighted_sum_of_its_standardised_parts(trained_vae, images):
     view = View(trained_vae, images)
-    combined = anomaly.get("combined")
+    combined = anomaly.scores.get("combined")
     measured = combined.measure(view)
     combined.fit(measured)
     total = np.zeros(len(images))
     for name, weight in (("complexity", 1.0), ("latent_neighbors", 2.0)):
-        part = anomaly.get(name)
+        part = anomaly.scores.get(name)
         own = part.measure(view)
         part.fit(own)
         usual = part.score(own)
@@ -202,7 +202,7 @@ def test_the_map_shows_the_pixels_that_were_changed(trained_vae, images):
     assert nats.shape == changed.shape and nats.min() >= 0
     more = (nats - detector.explain(images[:10])).mean(axis=0)[..., 0]
     assert np.unravel_index(more.argmax(), more.shape) == (1, 2)
-    expected = anomaly.surprise(trained_vae, images).mean(axis=0)
+    expected = anomaly.maps.surprise(trained_vae, images).mean(axis=0)
     np.testing.assert_allclose(detector.usual_, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -210,7 +210,7 @@ def test_elements_add_up_to_the_log_probability(trained_vae, images):
     centre = trained_vae.embed(images)
     params = trained_vae.decoder(centre)
     whole = np.asarray(trained_vae.likelihood.log_prob(images, params))
-    parts = -anomaly.surprise(trained_vae, images).reshape(len(images), -1).sum(axis=1)
+    parts = -anomaly.maps.surprise(trained_vae, images).reshape(len(images), -1).sum(axis=1)
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
@@ -234,7 +234,7 @@ def test_the_usual_surprise_is_that_of_the_values_that_are_there():
     x = rng.normal(size=(200, 2))
     x[::2, 1] = np.nan
     detector = anomaly.AnomalyDetector(**QUICK).fit(x)
-    nats = anomaly.surprise(detector.vae_, x.astype("float32"))
+    nats = anomaly.maps.surprise(detector.vae_, x.astype("float32"))
     np.testing.assert_allclose(detector.usual_[1], nats[1::2, 1].mean(), rtol=1e-4)
 
 
@@ -249,7 +249,7 @@ def test_a_view_goes_with_its_batch(trained_vae, images):
 def test_heat_is_red_where_the_nats_are():
     images, nats = np.ones((1, 2, 2, 1)), np.zeros((1, 2, 2, 1))
     nats[0, 0, 1] = 5.0
-    heat = anomaly.heat(images, nats, limit=5.0)
+    heat = anomaly.maps.heat(images, nats, limit=5.0)
     np.testing.assert_allclose(heat[0, 0, 1], [1.0, 0.1, 0.0])
     assert np.ptp(heat[0, 0, 0]) == 0
 

@@ -42,6 +42,7 @@ def run(command_line, sources, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_labels_of_another_source_name_the_classes_of_images_without(
     run, command_line, sources, tmp_path
 ):
@@ -65,6 +66,7 @@ def test_labels_of_another_source_name_the_classes_of_images_without(
     assert "that have one" not in outcome.out
 
 
+@pytest.mark.slow
 def test_what_needs_no_label_runs_without_one_though_the_run_s_data_have_none(
     run, command_line, tmp_path
 ):
@@ -84,6 +86,7 @@ def test_what_needs_no_label_runs_without_one_though_the_run_s_data_have_none(
         assert outcome.status == 2 and "A label is needed" in outcome.err
 
 
+@pytest.mark.slow
 def test_what_looks_around_in_z_decodes_with_the_label_that_is_given(run, command_line, tmp_path):
     for verb, *more in (
         ("manifold", "--size", 3, "--axes", 0, 1),
@@ -105,6 +108,7 @@ def test_what_looks_around_in_z_decodes_with_the_label_that_is_given(run, comman
     assert not (tmp_path / "x.npy").exists()
 
 
+@pytest.mark.slow
 def test_a_number_takes_so_many_of_the_source_s_own_labels(command_line, tmp_path):
     path = tmp_path / "run"
     words = ("train", "digits", "--labelled", 50, "--out", path, "--epochs", 40, *QUICK)
@@ -201,6 +205,7 @@ def test_what_cannot_be_learnt_is_refused_and_nothing_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_a_classifier_is_told_how_to_get_one(command_line, trained_run, tmp_path):
     outcome = command_line("classify", trained_run, "test", "--out", tmp_path / "c.csv")
     assert outcome.status == 2 and "--labelled 100" in outcome.err

@@ -113,7 +113,7 @@ def test_what_differs_in_the_last_bit_comes_back_as_the_level_it_is(tmp_path):
     vae = vae_of(kv.likelihoods.DiscretizedLogistic())
     kv.compression.compress(vae, x, tmp_path / "x.kvz")
     back = kv.compression.decompress(vae, tmp_path / "x.kvz")
-    np.testing.assert_array_equal(kv.plotting.to_uint8(back), levels)
+    np.testing.assert_array_equal(kv.plotting.pixels.to_uint8(back), levels)
 
 
 def test_the_hash_is_of_the_model_and_not_of_its_names(binary):

@@ -95,7 +95,7 @@ def test_a_table_is_exported_with_what_is_missing(tmp_path):
     formats = ("saved_model", "tflite", "onnx")
     rows = np.float32([[5, 0, 1], [np.nan, 2, 0], [1, np.nan, np.nan]])
     expected = np.asarray(vae.reconstruct(rows))
-    elbo = anomaly.get("negative_elbo")
+    elbo = anomaly.scores.get("negative_elbo")
     score = elbo.score(elbo.measure(anomaly.view.View(vae, rows)))
     for result in export(vae, tmp_path, formats=formats, endpoints=("reconstruct", "score")):
         file = load(result.path)

@@ -63,6 +63,7 @@ class _Cut(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path):
     whole = make_vae()
     whole.fit(make_batches()[1], epochs=3, verbose=0)
@@ -94,6 +95,7 @@ np.savez(sys.argv[2], loss=found["loss"], accuracy=found["accuracy"], **weights)
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_steps_of_one(tmp_path, run_python, request):
     """One of them has few labels or none in its rows: what counts is the whole batch."""
     run_python(ON_TWO, request.path.parent, tmp_path / "found.npz")

@@ -202,9 +202,9 @@ def test_sequences_become_pictures_that_move_there_and_back(tmp_path):
 
 def test_each_class_of_a_scatter_has_a_colour_of_its_own():
     points = np.random.default_rng(0).normal(size=(60, 2))
-    one, three = (plotting.scatter(points, labels) for labels in (None, np.arange(60) % 3))
+    one, three = (plotting.latents.scatter(points, labels) for labels in (None, np.arange(60) % 3))
     # One class is blue alone; of three, one is orange.
     reddest = [np.max(picture[..., 0].astype(int) - picture[..., 2]) for picture in (one, three)]
     assert reddest[0] < 20 and reddest[1] > 100
-    turning = plotting.scatter_turning(np.pad(points, [(0, 0), (0, 1)]), None, frames=3)
+    turning = plotting.latents.scatter_turning(np.pad(points, [(0, 0), (0, 1)]), None, frames=3)
     assert len(turning) == 3 and not np.array_equal(turning[0], turning[1])

@@ -149,7 +149,7 @@ def test_rows_of_a_traversal_are_its_axes_the_first_row_on_top(trained_vae, imag
     pixels = style.pixels(figure)
     left = round(figure.axes[0].get_position().x0 * pixels.shape[1])
     cell = pixels[8 + 2 : 8 + 58, left + 2 : left + 58, 0][7::14, 7::14]
-    np.testing.assert_array_equal(cell, plotting.to_uint8(found.images[0, 0, ..., 0]))
+    np.testing.assert_array_equal(cell, plotting.pixels.to_uint8(found.images[0, 0, ..., 0]))
 
 
 def test_an_interpolation_has_its_ways_in_rows_with_their_names():

@@ -183,6 +183,6 @@ def test_a_name_that_is_taken_is_refused():
     class Gaussian(likelihoods.Gaussian):
         pass
 
-    with pytest.raises(ValueError, match="its own.*Gaussian of .*test_registry.*gaussian.*Rename"):
+    with pytest.raises(ValueError, match=r"its own.*Gaussian of .*test_registry.*gaussian.*Rename"):
         kv.registry.register(Gaussian)
     assert keras.saving.get_registered_object("keras_vae>Gaussian") is likelihoods.Gaussian

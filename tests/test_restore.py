@@ -257,7 +257,7 @@ def test_a_run_denoises_files_of_any_number_and_keeps_their_names(run, tmp_path)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     vae = kv.runs.load(run).vae
     x = np.full((1, 8, 8, 1), 9 / 255, "float32")
-    expected = kv.plotting.to_uint8(vae.reconstruct(x))[0, ..., 0]
+    expected = kv.plotting.pixels.to_uint8(vae.reconstruct(x))[0, ..., 0]
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "a.png")), expected)
 
 

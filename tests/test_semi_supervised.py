@@ -135,6 +135,7 @@ def test_the_loss_weighs_the_classification_of_labelled_examples_alone(some):
     assert found["loss"] == pytest.approx(bound + 7.0 * classification.sum() / 12, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_few_labels_are_learnt_better_with_the_images_that_have_none(digits, tmp_path):
     likelihood = kv.likelihoods.Gaussian(0.2)
     beta = kv.schedules.LinearWarmup(share=0.7, initial=3.0)
@@ -252,6 +253,7 @@ def test_draws_of_binarised_images_are_of_pixels_above_a_half_and_new_in_each_ep
     assert (np.abs(first - second).max(axis=1) > 0).all()
 
 
+@pytest.mark.slow
 def test_the_label_of_an_image_stays_beside_its_z(digits):
     vae = kv.VAE(
         kv.networks.mlp_encoder(SHAPE, 8, units=(128,), seed=0),

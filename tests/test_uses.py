@@ -144,13 +144,15 @@ def test_columns_do_not_depend_on_the_rows(make_vae, images, tmp_path, monkeypat
 
 
 def test_the_detector_is_kept_and_made_anew_where_it_is_damaged(run, tmp_path):
-    found = uses.detector(run, "typicality")
-    (path,) = (run.path / uses.DETECTORS).glob("typicality-*.npz")
+    found = uses.detecting.detector(run, "typicality")
+    (path,) = (run.path / uses.detecting.DETECTORS).glob("typicality-*.npz")
     before = path.stat().st_mtime_ns
-    assert uses.detector(run, "typicality").threshold_ == found.threshold_
+    assert uses.detecting.detector(run, "typicality").threshold_ == found.threshold_
     assert path.stat().st_mtime_ns == before
     path.write_bytes(path.read_bytes()[:200])
-    assert uses.detector(run, "typicality").threshold_ == pytest.approx(found.threshold_, rel=1e-5)
+    assert uses.detecting.detector(run, "typicality").threshold_ == pytest.approx(
+        found.threshold_, rel=1e-5
+    )
 
 
 def test_a_table_is_worked_through_by_every_verb(table_run, command_line, tmp_path):
@@ -338,8 +340,8 @@ def test_an_exported_score_decides_by_the_command_line(trained_run, command_line
 
     run = runs.load(path)
     file = load(path / "export" / "tflite" / "model_float32.tflite")
-    x = uses.open_examples(run, "test").read(0, 180).x
-    detector = uses.detector(run, "negative_elbo").set_false_alarm_rate(0.1)
+    x = uses.inputs.open_examples(run, "test").read(0, 180).x
+    detector = uses.detecting.detector(run, "negative_elbo").set_false_alarm_rate(0.1)
     assert np.mean((file.score(x).is_anomaly == 1) == (detector.predict(x) == -1)) > 0.99
 
 
@@ -354,7 +356,7 @@ def test_an_input_larger_than_memory_is_read_in_bounded_memory(trained_run, run_
     code = (
         "import itertools, resource, sys\n"
         "from keras_vae import runs, uses\n"
-        "examples = uses.open_examples(runs.load(sys.argv[1]), sys.argv[2])\n"
+        "examples = uses.inputs.open_examples(runs.load(sys.argv[1]), sys.argv[2])\n"
         "assert len(examples) == int(sys.argv[3])\n"
         "for start in range(0, len(examples), len(examples) // 50):\n"
         "    examples.read(start, min(start + 100_000, len(examples)))\n"

@@ -11,7 +11,7 @@ from PIL import Image
 from keras_vae import bounds, random
 from keras_vae.checks import message
 from keras_vae.layers import TableFeatures
-from keras_vae.plotting import to_uint8
+from keras_vae.plotting.pixels import to_uint8
 
 # All examples are judged by the same draws, those of the exported `score`, so that what lies beside
 # an example changes nothing.

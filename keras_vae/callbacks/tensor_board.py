@@ -77,7 +77,7 @@ class TensorBoard(keras.callbacks.Callback):
             )
         centres = ops.convert_to_numpy(self.model.posterior.embed(posterior))
         if len(centres) > 2:
-            self._writer.image("z", plotting.scatter(latent.project(centres)), epoch)
+            self._writer.image("z", plotting.latents.scatter(latent.project(centres)), epoch)
         if len(self.model.event_shape) == 3 and self.model.event_shape[-1] in (1, 3):
             samples = self.model.generate(_SAMPLES, seed=self._seed)
             self._writer.image("samples", plotting.image_grid(samples), epoch)

@@ -4,7 +4,6 @@ from keras_vae.data.few_labels import few_labels
 from keras_vae.data.loaded import ImageData, LoadedData, TableData
 from keras_vae.data.loading import load
 from keras_vae.data.reading import image_paths, read_images
-from keras_vae.data.tables import is_table
 from keras_vae.data.tfds_source import DataUnavailableError
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "TableData",
     "few_labels",
     "image_paths",
-    "is_table",
     "load",
     "read_images",
 ]

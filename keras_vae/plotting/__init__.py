@@ -5,7 +5,7 @@ cell, and elsewhere by `display(figure)`; `figure.savefig("a.png")` writes it, a
 `transparent=True` without its background. `save_*` write files of exact pixels.
 """
 
-from keras_vae.plotting.curves import plot_history, plot_kl, plot_rate_distortion, save_history
+from keras_vae.plotting.curves import plot_history, plot_kl, plot_rate_distortion
 from keras_vae.plotting.detection import plot_roc, plot_scores
 from keras_vae.plotting.images import (
     plot_interpolation,
@@ -13,16 +13,13 @@ from keras_vae.plotting.images import (
     plot_samples,
     plot_traversal,
 )
-from keras_vae.plotting.latents import plot_latent, scatter, scatter_turning
+from keras_vae.plotting.latents import plot_latent
 from keras_vae.plotting.pixels import (
     image_grid,
     save_animation,
     save_grid,
     save_images,
-    save_pairs,
-    save_picture,
     save_sequences,
-    to_uint8,
 )
 
 __all__ = [
@@ -39,12 +36,6 @@ __all__ = [
     "plot_traversal",
     "save_animation",
     "save_grid",
-    "save_history",
     "save_images",
-    "save_pairs",
-    "save_picture",
     "save_sequences",
-    "scatter",
-    "scatter_turning",
-    "to_uint8",
 ]

@@ -23,7 +23,7 @@ def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     """Return the `AnomalyDetector` of a run, fitted to its training and validation data.
 
     It is kept in the run's folder, so that only the first call takes its time. Of a run that is
-    given a label (`uses.at`) normal examples are those of that label.
+    given a label (`uses.labels.at`) normal examples are those of that label.
 
     Args:
         run: `runs.Run`.
@@ -36,7 +36,7 @@ def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     """
     from keras_vae import anomaly
 
-    anomaly.get(criterion)
+    anomaly.scores.get(criterion)
     # By another name than once, when a label's detectors were calibrated with examples of all.
     of_label = "" if run.label is None else f"-label{run.label}"
     path = run.path / DETECTORS / f"{criterion}{of_label}-{run.checksum:08x}.npz"
@@ -58,7 +58,7 @@ def _fitted(run, criterion, progress, false_alarm_rate):
 
     held_out = np.concatenate(list(own_examples(run, "validation", _CALIBRATED)))
     if false_alarm_rate is not None:
-        anomaly.place(len(held_out), false_alarm_rate)
+        anomaly.thresholds.place(len(held_out), false_alarm_rate)
     found = anomaly.AnomalyDetector(run.vae, criterion)
     found.fit(own_examples(run, "train", _LEARNT), progress=progress)
     return found.calibrate(held_out, progress=progress)
@@ -100,7 +100,7 @@ def detect(
         scores = found.score_samples(batch.x)
         result = {
             "score": scores,
-            "p_value": anomaly.p_values(scores, found.calibration_scores_),
+            "p_value": anomaly.thresholds.p_values(scores, found.calibration_scores_),
             "is_anomaly": scores < found.threshold_,
         }
         if columns is not None:
@@ -165,5 +165,5 @@ def _draw(found, examples, places, written):
     limit = max(float(np.quantile(nats.sum(axis=-1), _FULL_RED)), 1e-6)
     coloured = np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images[..., :3]
     path = maps_path(written.path)
-    plotting.save_pairs(coloured, anomaly.heat(images, nats, limit), path)
+    plotting.pixels.save_pairs(coloured, anomaly.maps.heat(images, nats, limit), path)
     written.facts["maps"] = str(path)

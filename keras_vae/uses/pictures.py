@@ -8,7 +8,7 @@ from PIL import Image
 from keras_vae.checks import message
 from keras_vae.data.examples import PARTS
 from keras_vae.files import check_place, final_path, publish, replacing_file, scratch_folder
-from keras_vae.plotting import to_uint8
+from keras_vae.plotting.pixels import to_uint8
 
 
 class Named:
