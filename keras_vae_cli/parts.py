@@ -35,6 +35,16 @@ _BELONG_TO = {
     "noise_strength": ("noise", kv.restore.KINDS),
     "label_drop": ("conditional", (True,)),
 }
+# What each part adds to --seed, so that no two draw the same numbers.
+_SEEDS = {
+    "encoder": 0,
+    "decoder": 1,
+    "model": 2,
+    "prior": 3,
+    "posterior": 4,
+    "noise": 5,
+    "classifier": 6,
+}
 _RISE_SHARE, _MOST_RISE = 0.05, 500
 # Of the learning rate, in the epochs that finish a training.
 _FINISH_RATE = 0.8
@@ -149,6 +159,10 @@ def likelihood(options):
     return kv.likelihoods.Gaussian(scale)
 
 
+def _seed(options, part):
+    return options["seed"] + _SEEDS[part]
+
+
 def _has_flow(options):
     return options["posterior"] != "diagonal_gaussian"
 
@@ -175,7 +189,7 @@ def _iwae(options):
 
 def prior(options, data):
     """Return the prior; a VampPrior begins with training images."""
-    seed = options["seed"] + 3
+    seed = _seed(options, "prior")
     if options["prior"] == "vamp":
         with data.at_first_epoch():
             images = kv.evaluation.first_examples(data.train, _PSEUDO_INPUTS)
@@ -190,30 +204,35 @@ def posterior(options):
     """Return the family of q(z|x)."""
     if not _has_flow(options):
         return kv.posteriors.get(options["posterior"])
-    return kv.posteriors.FlowPosterior(options["posterior"], seed=options["seed"] + 4)
+    return kv.posteriors.FlowPosterior(options["posterior"], seed=_seed(options, "posterior"))
 
 
 def build(data, options, steps_per_epoch):
     """Return the compiled VAE that the options describe, for the data."""
-    seed, size = options["seed"], options["latent_dim"]
+    size = options["latent_dim"]
+    seeds = {side: _seed(options, side) for side in ("encoder", "decoder")}
     context_dim = _CONTEXT_DIM if _has_flow(options) else 0
     if options["likelihood"] == TABULAR:
         chosen = kv.likelihoods.Tabular(data.columns)
-        encoder = kv.networks.table_encoder(data.columns, size, context_dim=context_dim, seed=seed)
-        decoder = kv.networks.table_decoder(data.columns, size, seed=seed + 1)
+        encoder = kv.networks.table_encoder(
+            data.columns, size, context_dim=context_dim, seed=seeds["encoder"]
+        )
+        decoder = kv.networks.table_decoder(data.columns, size, seed=seeds["decoder"])
     else:
         chosen = likelihood(options)
         make_encoder, make_decoder = (_maker(options, side) for side in ("encoder", "decoder"))
-        encoder = make_encoder(data.image_shape, size, context_dim=context_dim, seed=seed)
+        encoder = make_encoder(
+            data.image_shape, size, context_dim=context_dim, seed=seeds["encoder"]
+        )
         decoder = make_decoder(
             data.image_shape,
             size,
             params_per_channel=chosen.params_per_channel,
             output_bias=chosen.bias(data.mean),
-            seed=seed + 1,
+            seed=seeds["decoder"],
         )
     if options["noise"] != "none":
-        noise = options["noise"], options["noise_strength"], seed + 5
+        noise = options["noise"], options["noise_strength"], _seed(options, "noise")
         encoder = kv.restore.noisy_encoder(encoder, *noise)
     vae = _model_class(data, options)(
         encoder=encoder,
@@ -222,7 +241,7 @@ def build(data, options, steps_per_epoch):
         prior=prior(options, data),
         objective=objective(options, data.num_train, steps_per_epoch),
         posterior=posterior(options),
-        seed=seed + 2,
+        seed=_seed(options, "model"),
     )
     _compile(vae, options, options["learning_rate"], options["epochs"] * steps_per_epoch)
     return vae
@@ -244,7 +263,7 @@ def _model_class(data, options):
         size = (data.image_shape, len(options["classes"]))
         small = min(data.image_shape[:2]) < _LEAST_SIDE
         make = kv.networks.mlp_classifier if small else kv.networks.conv_classifier
-        classifier = make(*size, seed=options["seed"] + 6)
+        classifier = make(*size, seed=_seed(options, "classifier"))
         return functools.partial(kv.SemiSupervisedVAE, classifier=classifier)
     if options["conditional"]:
         return functools.partial(
