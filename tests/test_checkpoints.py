@@ -291,6 +291,14 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert not list(tmp_path.glob("checkpoint-000001-00000000[5-9]*"))
 
 
+@pytest.mark.parametrize(("minutes", "count"), [(1e-9, 24), (60.0, 2)])
+def test_one_is_taken_after_so_many_minutes_and_at_the_first_and_the_last_epoch(
+    minutes, count, tmp_path
+):
+    Training().fit(Checkpoint(tmp_path, every_minutes=minutes, keep=100))
+    assert len(list(tmp_path.glob("checkpoint-*"))) == count
+
+
 def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path, monkeypatch):
     real, calls = np.savez, []
 

@@ -172,7 +172,6 @@ def test_a_run_that_was_killed_while_it_was_published_comes_back(owner, trained_
     assert runs.load(tmp_path / "run").vae.latent_dim == 4
 
 
-@pytest.mark.slow
 def test_twenty_kills_at_random_moments(tmp_path):
     """Also in checkpoints, of which there is one a step, and while the run is written."""
     run, whole = tmp_path / "run", tmp_path / "whole"

@@ -450,13 +450,11 @@ def test_files_with_labels_are_measured(folder, vae, semi_file, tmp_path, digits
     assert len(_Worker(str(semi_file / FILES["float32"]), 3).time(32, 0.01)) >= 3
 
 
-@pytest.mark.slow
 def test_the_benchmark_runs_on_files_with_labels(folder):
     rows = benchmark.benchmark(folder, rounds=1)
     assert [row["file"] for row in rows if "error" not in row]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classes", "semi", "convolutions"])
 def test_every_precision_holds(kind, vae, semi, digits, tmp_path):
     if kind == "convolutions":

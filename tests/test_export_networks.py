@@ -155,14 +155,7 @@ VARIANTS = {
 }
 
 
-def quick(*names):
-    """All variants, those that are not among `names` for the slow run alone."""
-    return [
-        pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in VARIANTS
-    ]
-
-
-@pytest.mark.parametrize("variant", quick(*list(VARIANTS)[:5], "odd grey, conv"))
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp_path):
     vae = VARIANTS[variant]()
     rng = np.random.default_rng(3)
@@ -196,10 +189,7 @@ def test_every_network_gives_in_every_format_what_it_gives_in_keras(variant, tmp
             )
 
 
-@pytest.mark.parametrize(
-    "variant",
-    quick("odd grey, conv"),
-)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_goes_into_integers(variant, tmp_path):
     vae = VARIANTS[variant]()
     x, _ = vae.simulate(50, seed=4)

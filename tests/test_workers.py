@@ -81,7 +81,7 @@ def alone(command_line, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [2, 4])
 def test_workers_end_with_the_weights_of_one_process(workers, alone, tmp_path):
     run = tmp_path / "run"
     process = start(workers, run, "--epochs", 7, "--binarize", "dynamic", "--quiet")
@@ -95,7 +95,6 @@ def test_workers_end_with_the_weights_of_one_process(workers, alone, tmp_path):
     assert_alike(run, alone)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["worker", "chief", "job"])
 def test_what_is_killed_is_gone_on_with(killed, tmp_path):
     options = ("--epochs", 12, "--checkpoint-steps", 7)
@@ -120,7 +119,6 @@ def test_what_is_killed_is_gone_on_with(killed, tmp_path):
     assert_alike(run, whole)
 
 
-@pytest.mark.slow
 def test_sigterm_to_the_launcher_saves(tmp_path):
     run = tmp_path / "run"
     process = start(2, run, "--epochs", 500)
@@ -135,7 +133,6 @@ def test_sigterm_to_the_launcher_saves(tmp_path):
 
 
 # The first worker is the chief: what goes wrong there alone must end the others too.
-@pytest.mark.slow
 def test_a_folder_that_the_chief_refuses_is_said_by_each_worker(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
@@ -146,7 +143,6 @@ def test_a_folder_that_the_chief_refuses_is_said_by_each_worker(tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -174,7 +170,6 @@ def test_workers_that_differ_are_refused_by_each(change, said, run_workers, tmp_
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_a_worker_that_hangs_ends_the_others_and_the_job_goes_on(tmp_path):
     run = tmp_path / "run"
     process = start(2, run, "--epochs", 12, "--checkpoint-steps", 7)
@@ -189,7 +184,6 @@ def test_a_worker_that_hangs_ends_the_others_and_the_job_goes_on(tmp_path):
     assert resumed.returncode == 0 and len(curves(run)) == 12, out
 
 
-@pytest.mark.slow
 def test_sigterm_to_the_launcher_ends_in_time_where_a_worker_hangs(tmp_path):
     run = tmp_path / "run"
     process = start(2, run, "--epochs", 500)
@@ -203,7 +197,6 @@ def test_sigterm_to_the_launcher_ends_in_time_where_a_worker_hangs(tmp_path):
     assert not any(pathlib.Path(f"/proc/{worker}").exists() for worker in workers)
 
 
-@pytest.mark.slow
 def test_ctrl_c_to_the_launcher_saves_what_was_learnt(tmp_path):
     run = tmp_path / "run"
     process = start(2, run, "--epochs", 500)
@@ -214,7 +207,6 @@ def test_ctrl_c_to_the_launcher_saves_what_was_learnt(tmp_path):
     assert 1 <= len(curves(run)) < 500 and runs.load(run).vae.built
 
 
-@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said_by_each_worker(tmp_path):
     (tmp_path / "file").write_text("mine")
     process = start(2, tmp_path / "file" / "run", "--epochs", 1)
