@@ -1,6 +1,8 @@
 """Compression: what comes back, at which rate, and what is refused."""
 
 import bz2
+import json
+import re
 import subprocess
 import sys
 
@@ -299,12 +301,15 @@ def test_a_folder_of_pictures_comes_back_with_its_names(run, tmp_path):
     assert kept == {picture.tobytes() for picture in pictures.values()}
 
 
-def test_an_array_comes_back_as_an_array(run, tmp_path):
+def test_an_array_comes_back_as_an_array(run, command_line, tmp_path):
     x = (np.random.default_rng(0).random((30, 8, 8, 1)) < 0.5).astype("uint8") * 255
     np.save(tmp_path / "x.npy", x)
     output = invoke("compress", run, tmp_path / "x.npy", tmp_path / "x.kvz")
     assert "bits for each pixel" in output
-    invoke("decompress", run, tmp_path / "x.kvz", tmp_path / "y.npy")
+    outcome = command_line("decompress", run, tmp_path / "x.kvz", tmp_path / "y.npy", "--json")
+    seconds = json.loads(outcome.out)["facts"]["seconds"]
+    speed = float(re.search(r"([\d.]+) MB of pixels a second", outcome.err)[1])
+    assert speed == pytest.approx(x.size / 1e6 / seconds, abs=0.006)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), x)
 
 
