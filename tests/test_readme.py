@@ -1,6 +1,5 @@
-"""The README's commands exist, and every cell of the notebook runs."""
+"""The README's commands exist and run, and its tables are those of the results."""
 
-import json
 import os
 import re
 import subprocess
@@ -32,17 +31,6 @@ def test_the_demo_runs_and_names_files_that_exist(tmp_path):
     assert len(shown) >= 9
     for path in shown:
         assert os.path.exists(path), path
-
-
-def test_the_notebook_runs_from_its_first_cell_to_its_last(run_python, tmp_path):
-    notebook = json.loads((ROOT / "colab" / "keras_vae_tour.ipynb").read_text())
-    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert cells[0].startswith("%pip install")
-    code = "import os; os.environ['EPOCHS'] = '1'; os.chdir({!r})\n{}\n{}"
-    check = (
-        "import numpy; numpy.testing.assert_allclose(images, vae.generate(64, seed=7), atol=1e-5)"
-    )
-    run_python(code.format(str(tmp_path), "\n".join(cells[1:]), check))
 
 
 def test_the_tables_are_those_of_the_results():
