@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -142,12 +143,18 @@ def test_the_examples_run_in_their_order(tmp_path):
             if "train" in words:
                 # What is learnt does not matter here.
                 words += ["--epochs", "1"]
-            result = subprocess.run(
+            with subprocess.Popen(
                 [sys.executable, "-m", "keras_vae_cli", *words],
                 cwd=tmp_path,
-                env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
-                capture_output=True,
+                env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
-            )
-            assert result.returncode == 0, f"{example}\n{result.stderr[-4000:]}"
+            ) as process:
+                if "serve" in words:
+                    # It ends by Ctrl-C alone.
+                    process.stdout.readline()
+                    process.send_signal(signal.SIGINT)
+                errors = process.communicate()[1]
+            assert process.returncode == 0, f"{example}\n{errors[-4000:]}"
     assert len(seen) >= len(COMMANDS)
