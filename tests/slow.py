@@ -1,17 +1,18 @@
-"""The slow tests and their times: pytest -m slow --junitxml=F.xml && python tests/slow.py F.xml
+"""The slow tests and their times: pytest -m slow --durations=0 > F; python tests/slow.py F [...]
 
 It writes slow.txt: the seconds of each test, with what it waits for to be made, over all of its
-cases, the longest first.
+cases, the longest first. Of what it is not given, the times stay.
 """
 
 import ast
 import collections
 import pathlib
+import re
 import sys
-import xml.etree.ElementTree
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 LISTED = FOLDER / "slow.txt"
+_LINE = re.compile(r"([\d.]+)s (?:call|setup|teardown) +tests/(test_\w+\.py::\w+)")
 
 
 def marked():
@@ -38,15 +39,17 @@ def listed():
     return {name: float(seconds) for seconds, name in map(str.split, lines)}
 
 
-def main(report):
-    """Write the list from a JUnit report."""
-    times = collections.Counter(dict.fromkeys(marked(), 0.0))
-    for case in xml.etree.ElementTree.parse(report).iter("testcase"):
-        path = case.get("classname").replace("tests.", "")
-        times[f"{path}.py::{case.get('name').partition('[')[0]}"] += float(case.get("time"))
-    lines = [f"{seconds:7.1f} {name}" for name, seconds in times.most_common()]
+def main(*reports):
+    """Write the list from what pytest said of durations."""
+    found = collections.Counter()
+    for report in reports:
+        for seconds, name in _LINE.findall(pathlib.Path(report).read_text(encoding="utf-8")):
+            found[name] += float(seconds)
+    names, earlier = marked(), listed() if LISTED.exists() else {}
+    times = {name: found.get(name) or earlier.get(name, 0.0) for name in names}
+    lines = [f"{times[name]:7.1f} {name}" for name in sorted(names, key=lambda n: (-times[n], n))]
     LISTED.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
