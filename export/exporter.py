@@ -153,7 +153,9 @@ def _publish(records, work, card, folder, directory):
             if not record.failures
         ]
         if kept:
-            pairs += report.stage(folder / "about", directory, kept, golden, card)
+            drawn = [(record.name, record.samples) for record in records if record.samples]
+            about = folder / "about"
+            pairs += report.stage(about, directory, kept, golden, card, *drawn[:1])
         if any(entry["format"] == "saved_model" for entry in kept):
             staged = folder / serving.FOLDER
             serving.write(staged, work.about, work.expected)

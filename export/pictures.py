@@ -71,11 +71,16 @@ def save_array(array, path):
         file.write(buffer.getbuffer())
 
 
+def is_shown(images):
+    """Return whether an array has the shape of images that a picture can have, `(B, H, W, C)`."""
+    return images.ndim == 4 and images.shape[-1] in (1, 3) and images.size > 0
+
+
 def _as_pixels(images):
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+    if not is_shown(images):
         raise ValueError(
             message(
                 "A picture needs images of shape (B, H, W, 1) or (B, H, W, 3)",

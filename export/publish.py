@@ -35,7 +35,7 @@ def check_directory(directory, targets):
     if (directory / report.REPORT).exists():
         report.read(directory)
     else:
-        for name in (report.README, report.GOLDEN, "config.json"):
+        for name in (report.README, report.SAMPLES, report.GOLDEN, "config.json"):
             if (directory / name).exists():
                 raise ValueError(
                     message(

@@ -7,16 +7,19 @@ from export.formats import ENDPOINTS, LABEL, PRECISIONS
 from export.labels import NONE, Labels
 
 
-def text(files, model, card):
+def text(files, model, card, picture=None):
     """Return the README as Markdown.
 
     Args:
         files: list of dicts, the entries of the report.
         model: dict, the metadata of the latest export.
         card: str, Markdown to begin with, or None.
+        picture: str, Markdown of what a file draws, or None.
     """
     head = card.rstrip() if card else f"# {cell(model['name'] or 'An exported VAE')}"
-    sections = [_tagged(head, files), "## Exported files", _facts(model), _table(files)]
+    sections = [_tagged(head, files)]
+    sections += ["## Samples of an exported file", picture] if picture else []
+    sections += ["## Exported files", _facts(model), _table(files)]
     if len({entry["model"]["weights_sha256"] for entry in files}) > 1:
         sections.append("The files are of several models: `report.json` says which is of which.")
     sections += [part for part in (_left_out(files), _legend(files)) if part]

@@ -2,14 +2,18 @@
 
 import json
 import pathlib
+from typing import NamedTuple
 
-from export import readme
+import numpy as np
+
+from export import pictures, readme
 from export.errors import message
 from export.formats import ENDPOINTS, FORMATS
 
 REPORT = "report.json"
 README = "README.md"
 GOLDEN = "golden"
+SAMPLES = "samples.png"
 _FORMAT, _FORMAT_VERSION = "keras_vae export report", 1
 
 
@@ -56,7 +60,21 @@ def _is_entry(entry):
     )
 
 
-def stage(folder, directory, entries, golden, card=None):
+class Samples(NamedTuple):
+    """Images that an exported file drew.
+
+    Attributes:
+        images: array `(B, H, W, C)`, as `pictures.save_grid` takes it.
+        seed: int.
+        has_classes: bool, whether they are of the classes in turn.
+    """
+
+    images: np.ndarray
+    seed: int
+    has_classes: bool
+
+
+def stage(folder, directory, entries, golden, card=None, drawn=None):
     """Write the report of an export folder with new files in it, below another folder.
 
     Args:
@@ -65,6 +83,7 @@ def stage(folder, directory, entries, golden, card=None):
         entries: list of dicts, one for each new file.
         golden: bytes of the packed golden vectors of all of them.
         card: str, Markdown that the README begins with, or None.
+        drawn: pair of the path of a new file, as in its entry, and its `Samples`; or None.
 
     Returns:
         list of pairs of `pathlib.Path`: what is written, and its final name.
@@ -78,7 +97,7 @@ def stage(folder, directory, entries, golden, card=None):
     contents = {
         f"{GOLDEN}/{entries[0]['golden']}": golden,
         REPORT: text.encode(),
-        README: readme.text(files, entries[-1]["model"], card).encode(),
+        README: readme.text(files, entries[-1]["model"], card, drawn and _picture(*drawn)).encode(),
     }
     pairs = []
     for name, content in contents.items():
@@ -86,7 +105,17 @@ def stage(folder, directory, entries, golden, card=None):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         pairs.append((path, directory / name))
+    if drawn:
+        pictures.save_grid(drawn[1].images, folder / SAMPLES)
+        pairs.append((folder / SAMPLES, directory / SAMPLES))
     return pairs
+
+
+def _picture(path, samples):
+    """Return the picture of the samples as Markdown, with where they come from."""
+    classes = ", of the classes in turn" if samples.has_classes else ""
+    words = f"{len(samples.images)} images that `{path}` draws for the seed {samples.seed}"
+    return f"![Samples]({SAMPLES})\n\n{words}{classes}."
 
 
 def forget_unused(directory, earlier):

@@ -15,7 +15,9 @@ from export import (
     formats,
     metadata,
     onnx,
+    pictures,
     publish,
+    report,
     runtimes,
     saved_model,
     serving,
@@ -26,6 +28,8 @@ from export import (
 from export.float32 import in_float32
 
 _LATENCY_CALLS = 20
+# Of the picture in the card, drawn by the first file that can.
+_SAMPLES, _SAMPLES_SEED = 16, 0
 
 
 class Work:
@@ -40,7 +44,7 @@ class Work:
     """
 
     def __init__(self, vae, plan, examples, about, check):
-        self._plan, self._check = plan, check
+        self._plan, self._check, self._has_samples = plan, check, False
         # Of images and labels those to calibrate with, and those to compare on.
         self._examples, held_out = zip(*map(calibration.split, examples), strict=True)
         has_images, has_labels = (part is not None for part in examples)
@@ -72,18 +76,21 @@ class Work:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._write(target, path, names)
-        comparison, facts = None, {}
+        comparison, facts, samples = None, {}, None
         if self._check:
             runtime = runtimes.load(path)
             wanted = compare.endpoints_of(self.expected, names)
             comparison = compare.compare(runtime, wanted, target.gate)
             facts = {"latency_ms": _latency(runtime, wanted)}
+            if "generate" in names and not comparison.failures and not self._has_samples:
+                samples = _samples(runtime)
+                self._has_samples = samples is not None
         if target.format.name == "tflite" and not self._plan.allow_flex:
             from export import operators
 
             facts["signatures"] = operators.inspect(path.read_bytes())
         seconds = time.perf_counter() - start
-        return Record(target, path, name, names, left_out, comparison, facts, seconds)
+        return Record(target, path, name, names, left_out, comparison, facts, seconds, samples)
 
     def _write(self, target, path, names):
         functions = endpoints.functions(self._vae, dataclasses.replace(self._plan, endpoints=names))
@@ -125,6 +132,7 @@ class Record:
         comparison: `compare.Comparison`, or None if it was not compared.
         facts: dict, what the report says besides.
         seconds: float, spent on it.
+        samples: `report.Samples` that it drew, or None.
     """
 
     target: formats.Target
@@ -135,6 +143,7 @@ class Record:
     comparison: compare.Comparison | None
     facts: dict
     seconds: float
+    samples: report.Samples | None = None
 
     @property
     def failures(self):
@@ -162,6 +171,18 @@ class Record:
             "errors": self.comparison.errors if self.comparison else None,
             **self.facts,
         }
+
+
+def _samples(runtime):
+    """Return the `report.Samples` that a file draws, or None where they are no picture."""
+    labels = runtime.labels
+    if labels is not None and not labels.num_classes:
+        return None
+    label = labels and np.arange(_SAMPLES, dtype="int32") % labels.num_classes
+    images = runtime.generate(_SAMPLES, seed=_SAMPLES_SEED, label=label).image
+    if not pictures.is_shown(images):
+        return None
+    return report.Samples(images, _SAMPLES_SEED, labels is not None)
 
 
 def _key(target):

@@ -85,6 +85,9 @@ def cell(value):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
+    if isinstance(value, float):
+        # 0.1 + 0.2 as 0.3: what is behind the digits that were given is rounding.
+        value = float(f"{value:.10g}")
     # In words such as latent_dim an underscore stands for itself.
     text = re.sub(r"([\\`*\[\]<>|~$#]|(?<!\w)_|_(?!\w))", r"\\\1", str(value))
     return " ".join(text.split())

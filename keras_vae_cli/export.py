@@ -1,8 +1,11 @@
 """`keras-vae export RUN`, and the group of the commands that act on exported files."""
 
+import difflib
+import os
+
 import click
 
-from keras_vae_cli import look, output
+from keras_vae_cli import document, look, output
 
 # The hidden command that a first word which is no command stands for.
 _EXPORT_RUN = "<run>"
@@ -13,8 +16,21 @@ class _RunOrCommand(look.Group):
 
     def parse_args(self, ctx, args):
         if args and args[0] not in (*self.list_commands(ctx), *ctx.help_option_names):
+            if not ctx.resilient_parsing:
+                self._check_word(ctx, args)
             args = [_EXPORT_RUN, *args]
         return super().parse_args(ctx, args)
+
+    def _check_word(self, ctx, args):
+        """Refuse a misspelt command, which no run folder is called like."""
+        near = difflib.get_close_matches(args[0], self.list_commands(ctx))
+        if not near or args[0].startswith("-") or os.path.exists(args[0]):
+            return
+        if "--json" in args:
+            document.current.begin("export")
+        error = click.UsageError(f"No such command or run {args[0]!r}.", ctx)
+        error.possibilities = near
+        raise error
 
     def format_options(self, ctx, formatter):
         command = self.commands[_EXPORT_RUN]

@@ -144,10 +144,15 @@ class Group(click.Group):
 
 
 class Sections(Group):
-    """A group whose help names its commands in sections, a line each."""
+    """A group whose help names its commands in sections, a line each, and what to type first.
 
-    def __init__(self, *args, **options):
+    Args:
+        example: tuple of str, commands that run.
+    """
+
+    def __init__(self, *args, example=(), **options):
         super().__init__(*args, **options)
+        self.examples = example
         self._sections = {}
 
     def add_section(self, title, commands):
@@ -162,6 +167,9 @@ class Sections(Group):
     def format_options(self, ctx, formatter):
         self.format_commands(ctx, formatter)
         click.Command.format_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx, formatter):
+        write_examples(formatter, self.examples)
 
     def format_commands(self, ctx, formatter):
         formatter.write_paragraph()

@@ -16,7 +16,7 @@ _TOOLS = {
     "npm": ("export web without a network", "https://nodejs.org"),
     "docker": ("TensorFlow Serving in a container", "https://docs.docker.com/get-docker"),
     "tensorflow_model_server": (
-        "TensorFlow Serving without one",
+        "TensorFlow Serving without Docker",
         "https://www.tensorflow.org/tfx/serving/setup",
     ),
 }

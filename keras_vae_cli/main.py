@@ -29,12 +29,17 @@ from keras_vae_cli import (
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @click.group(
     cls=look.Sections,
     context_settings={"help_option_names": ["-h", "--help"]},
     options_metavar="",
+    example=(
+        "keras-vae train digits --out run",
+        "keras-vae generate run -n 64 --seed 7 --out grid.png",
+    ),
 )
 @click.version_option(package_name="keras-vae", message="keras-vae %(version)s")
 def cli():
@@ -130,7 +135,10 @@ def _explain(error):
         )
     if isinstance(error, OSError) and error.errno and error.filename:
         is_usage = isinstance(error, (FileNotFoundError, FileExistsError, NotADirectoryError))
-        return f"{error.filename}: {error.strerror}.", _USAGE if is_usage else _FAILURE
+        text = f"{error.filename}: {error.strerror}."
+        if error.errno in _FORBIDDEN:
+            text += " Choose another place, or change who may write and read there."
+        return text, _USAGE if is_usage else _FAILURE
     if isinstance(error, (ValueError, FileNotFoundError)):
         return str(error), _USAGE
     return f"{error or type(error).__name__}", _FAILURE

@@ -46,7 +46,8 @@ _COMMON = (
     _option(
         "--epochs",
         type=click.IntRange(min=1),
-        help="Passes over the data.  [default: 10, or as many as show 128,000 images]",
+        help="Passes over the data.  [default: 10, or the more that it takes to show 128,000 "
+        "images]",
     ),
     _option(
         "--recipe",

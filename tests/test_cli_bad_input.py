@@ -1,6 +1,7 @@
 """What the command line says and leaves behind when something is wrong."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -242,6 +243,13 @@ def test_other_commands_refuse_bad_input(
     for word in words:
         assert word in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs a place where none may write")
+def test_a_place_where_none_may_write_is_said_with_what_to_do(command_line, trained_run):
+    outcome = command_line("generate", trained_run, "-n", 2, "--out", "/sys/kernel/x.png")
+    assert outcome.status == 1 and "Traceback" not in outcome.err
+    assert "/sys/kernel" in outcome.err and "Choose another place" in outcome.err
 
 
 def test_training_that_turns_nan_at_once_replaces_no_run(command_line, trained_run, tmp_path):

@@ -49,14 +49,16 @@ def help_of(command_line, monkeypatch):
 
 def test_the_first_help_names_each_command_once_in_a_section(help_of):
     lines = help_of().splitlines()
+    commands = lines[: lines.index("Options:")]
     for name in cli.commands:
-        (line,) = [line for line in lines if line[12:].startswith(f"{name} ")]
+        (line,) = [line for line in commands if line[12:].startswith(f"{name} ")]
         # A summary of its own, whole.
         assert line.endswith(".") and not line.endswith("...")
     titles = [line[2:12].strip() for line in lines if line[:12].strip() and line[12:13] != ""]
     for title in ("Train", "Use", "Look", "Restore", "Compress", "Export", "Help"):
         assert title in titles
     assert len(lines) <= 40
+    assert lines[-2:] == [f"  {example}" for example in cli.examples]
 
 
 @pytest.mark.parametrize("words", [(), ("export",), *COMMANDS], ids=" ".join)
@@ -120,6 +122,7 @@ def test_the_full_help_of_train_has_every_option(help_of):
         (("train",), "Missing argument 'SOURCE'", "keras-vae train"),
         (("export", "run", "--format", "onnx"), "Did you mean '--formats'", "keras-vae export"),
         (("export", "check"), "Missing argument 'DIR'", "keras-vae export check"),
+        (("export", "chekc", "exported"), "Did you mean 'check'?", "keras-vae export"),
     ],
 )
 def test_wrong_words_are_said_like_all_errors(command_line, words, expected, where):

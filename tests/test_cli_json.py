@@ -96,6 +96,7 @@ def test_an_export_and_its_check_are_told(command_line, run):
     [
         (("info", "nowhere"), "info", "must be a run folder"),
         (("export", "nowhere"), "export", "must be a run folder"),
+        (("export", "chekc"), "export", "Did you mean 'check'?"),
         (("generate", "run", "--count", "0"), "generate", "not in the range"),
         (("train", "digits", "--epoch", "3"), "train", "Did you mean '--epochs'"),
     ],

@@ -108,7 +108,8 @@ def test_a_new_version_stands_beside_the_earlier_ones(trained_vae, earlier):
     assert result.path == folder / "saved_model/10"
     after = contents(folder)
     assert {name: after[name] for name in before} == before
-    written = ["README.md", "golden", "report.json", "saved_model", "serving", "tflite"]
+    written = ["README.md", "golden", "report.json", "samples.png"]
+    written += ["saved_model", "serving", "tflite"]
     assert sorted(path.name for path in folder.iterdir()) == written
     variables = tf.train.list_variables(str(result.path / "variables/variables"))
     shapes = [tuple(shape) for name, shape in variables if name.endswith("VARIABLE_VALUE")]

@@ -84,7 +84,7 @@ def test_a_damaged_report_stops_an_export_before_it_begins(copy, trained_vae, da
     assert contents(copy) == before
 
 
-@pytest.mark.parametrize("name", ["README.md", "golden/mine.npz", "config.json"])
+@pytest.mark.parametrize("name", ["README.md", "golden/mine.npz", "config.json", "samples.png"])
 def test_a_folder_with_files_of_others_is_refused(tmp_path, trained_vae, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)

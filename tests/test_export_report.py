@@ -3,11 +3,13 @@
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from export import check, export, load, trees
 
@@ -64,9 +66,22 @@ def test_the_report_says_what_is_there(exported):
 
 def test_the_readme_is_the_card_with_what_the_export_adds(exported):
     text = (exported / "README.md").read_text()
-    assert text.startswith("# A run\n\nIts numbers.\n\n## Exported files")
+    assert text.startswith("# A run\n\nIts numbers.\n\n## Samples of an exported file\n\n")
     for path in PATHS:
         assert f"[{path}]({path})" in text
+
+
+def test_the_readme_shows_what_a_file_draws(exported):
+    text = (exported / "README.md").read_text()
+    path = re.search(r"!\[Samples\]\(samples.png\)\n\n16 images that `(\S+)` draws", text)[1]
+    images = load(exported / path).generate(16, seed=0).image
+    picture = np.asarray(Image.open(exported / "samples.png"), int)
+    for place, image in enumerate(images):
+        # Pixels of 14 x 14, in cells of 56 with 2 between them.
+        row, column = (2 + 58 * at for at in divmod(place, 4))
+        cell = picture[row : row + 56 : 14, column : column + 56 : 14]
+        assert np.abs(cell - 255 * image[..., 0]).max() <= 1
+    assert picture.shape == (4 * 58 + 2, 4 * 58 + 2)
 
 
 def test_a_tflite_file_says_what_it_is_to_any_zip_reader(exported, trained_vae):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import keras_vae as kv
 from keras_vae import plotting
-from keras_vae.plotting import style
+from keras_vae.plotting import latents, style
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(7, 8, 8, 1), dtype=np.uint8) / np.float32(255)
@@ -248,6 +248,17 @@ def test_points_lie_where_they_are_in_the_colours_of_their_classes():
     many = plotting.plot_latent(RNG.normal(size=(50, 2)), np.linspace(0, 7, 50))
     assert many.axes[1].get_ylim() == (0, 7)
     assert many.axes[0].get_legend() is None
+
+
+def test_points_in_the_corners_of_space_are_whole_from_every_side():
+    corners = np.array(list(itertools.product([-1.0, 1.0], repeat=3)))
+    background = rgb(style.THEMES["light"].background)
+    pictures = [latents.scatter(corners), *latents.scatter_turning(corners, frames=8)]
+    for pixels in pictures:
+        drawn = np.abs(pixels.astype(float) - background).max(axis=-1) > 10
+        assert drawn.any()
+        edges = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+        assert not edges.any()
 
 
 def test_a_roc_curve_passes_through_the_shares_that_thresholds_give():

@@ -195,7 +195,7 @@ def test_the_morph_goes_from_one_image_to_the_other(page):
 
 def test_it_says_the_time_and_what_runs(page):
     page.draw(7)
-    assert re.fullmatch(r"\d+\.\d ms \(median \d+\.\d\)", page.find("#time").text)
+    assert re.fullmatch(r"Drawn in \d+\.\d ms \(median \d+\.\d\)", page.find("#time").text)
     facts = page.find("#facts").text
     assert facts.startswith("model_float32.tflite: ") and "float32, 8×8 grey, 4 latent" in facts
     assert "@litertjs/core 2.5.3 in this browser. Nothing is sent anywhere." in facts
@@ -211,7 +211,10 @@ def test_a_screen_reader_finds_names_and_hears_of_changes(page):
     assert {one.tag_name for one in inner} <= {"canvas"}
     assert page.find("#plane").accessible_name.startswith("Plane: unit ")
     said = page.find("#said")
-    assert said.get_attribute("role") == "status"
+    # One voice: what moves with it, such as the value of every slider, is silent.
+    live = "[role=status], output:not([aria-hidden]), [aria-live]"
+    shown = [one for one in page.driver.find_elements(By.CSS_SELECTOR, live) if one.is_displayed()]
+    assert shown == [said]
     before = said.get_attribute("textContent")
     page.find("#sliders input").send_keys(Keys.END)
     wait(lambda: said.get_attribute("textContent") != before)
@@ -354,6 +357,21 @@ def test_a_file_that_is_cut_off_is_named(driver, site, tmp_path):
     file.write_bytes(file.read_bytes()[:1000])
     with at_server(folder) as address:
         assert "has 1000 bytes instead of" in notice_of(driver, address)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("site.json", "site.json is not what keras-vae export web wrote"),
+        ("model_float32.tflite", "model_float32.tflite is damaged, or this browser cannot run it"),
+    ],
+)
+def test_a_file_with_other_bytes_is_named(driver, site, tmp_path, name, said):
+    folder = tmp_path / "site"
+    shutil.copytree(site, folder)
+    with at_server(folder) as address:
+        (folder / name).write_bytes(b"{" * (folder / name).stat().st_size)
+        assert said in notice_of(driver, address)
 
 
 def test_a_failure_while_it_runs_is_said(page):

@@ -10,6 +10,8 @@ _MOST_NAMED = 20
 _MARKERS = ("o", "^")
 # Of a point, of many and of few; and of one in the legend, in square points.
 _SIZES, _IN_LEGEND = (5.0, 22.0), 30.0
+# Of space, with which its corners stay in the picture from every side.
+_ZOOM = 1.15
 
 
 def plot_latent(points, labels=None, words=("z 1", "z 2"), theme="light"):
@@ -78,7 +80,7 @@ def _draw(points, labels, words, colours):
     if in_space:
         axes.set_axis_off()
         axes.set_position((0.0, 0.0, 0.88, 1.0))
-        axes.set_box_aspect((1, 1, 1), zoom=1.5)
+        axes.set_box_aspect((1, 1, 1), zoom=_ZOOM)
     else:
         axes.set(xlabel=words[0], ylabel=words[1], aspect="equal")
         axes.set_anchor("W")

@@ -117,7 +117,7 @@ class Page {
     if (isElsewhere) this.mark(z);
     this.times = [...this.times, ms].slice(-KEPT_TIMES);
     const median = [...this.times].sort((a, b) => a - b)[Math.floor(this.times.length / 2)];
-    element('time').textContent = `${ms.toFixed(1)} ms (median ${median.toFixed(1)})`;
+    element('time').textContent = `Drawn in ${ms.toFixed(1)} ms (median ${median.toFixed(1)})`;
     clearTimeout(this.saying);
     this.saying = setTimeout(() => this.say(ms), QUIET);
   }

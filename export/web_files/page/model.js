@@ -2,6 +2,9 @@
 
 import { Tensor, loadAndCompile, loadLiteRt } from './litert/litert.js';
 
+const FORMAT = 'keras_vae site';
+const AGAIN = 'Load the page again, or upload the site again.';
+
 const TYPES = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
 
 async function fetchFile(name, size) {
@@ -11,7 +14,7 @@ async function fetchFile(name, size) {
   } catch {
     throw new Error(`${name} did not load. Is the network, or the server of this page, down?`);
   }
-  if (!response.ok) throw new Error(`${name} did not load: the server says ${response.status}.`);
+  if (!response.ok) throw new Error(`${name} did not load: the server says ${response.status}. ${AGAIN}`);
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (size !== undefined && bytes.length !== size) {
     throw new Error(`${name} has ${bytes.length} bytes instead of ${size}. Upload the site again.`);
@@ -21,7 +24,15 @@ async function fetchFile(name, size) {
 
 /** Return what site.json says. */
 export async function readSite() {
-  return JSON.parse(new TextDecoder().decode(await fetchFile('site.json')));
+  const text = new TextDecoder().decode(await fetchFile('site.json'));
+  let site;
+  try {
+    site = JSON.parse(text);
+  } catch {
+    // It is refused with all else that is no site.
+  }
+  if (site?.format !== FORMAT) throw new Error(`site.json is not what keras-vae export web wrote. ${AGAIN}`);
+  return site;
 }
 
 /** Log a line of the runtime, which calls all of them errors. */
@@ -39,7 +50,10 @@ export async function openModel(site) {
     throw new Error(`The runtime of LiteRT did not load from ${site.wasm}${reason}.`);
   });
   const [bytes] = await Promise.all([loaded, started]);
-  return new Model(await loadAndCompile(bytes, { accelerator: 'wasm' }), site);
+  const compiled = await loadAndCompile(bytes, { accelerator: 'wasm' }).catch((error) => {
+    throw new Error(`${site.file} is damaged, or this browser cannot run it (${error?.message ?? error}). ${AGAIN}`);
+  });
+  return new Model(compiled, site);
 }
 
 class Model {

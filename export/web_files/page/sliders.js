@@ -3,9 +3,9 @@
 const FIRST = 8;
 const STEPS = 100;
 
-/** Return a number of z for people, with a minus sign. */
+/** Return a number of z for people, with a minus sign that no zero has. */
 export function inWords(value) {
-  return value.toFixed(2).replace('-', '−');
+  return (Math.round(100 * value) / 100 || 0).toFixed(2).replace('-', '−');
 }
 
 export class Sliders {
@@ -46,6 +46,8 @@ export class Sliders {
     input.id = `unit-${unit}`;
     const value = document.createElement('output');
     value.htmlFor = input.id;
+    // The slider tells its value itself; an output would speak at each change of any unit.
+    value.setAttribute('aria-hidden', 'true');
     label.append(name, input, value);
     this.place.append(label);
     this.inputs.set(unit, { input, value });
