@@ -12,11 +12,22 @@ import export
 import export.runtimes.base
 import keras_vae
 
+TRAINING = ("keras_vae.anomaly.detector", "keras_vae.estimators")
 MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_vae.__path__, "keras_vae."))
 
 
-@pytest.mark.parametrize("name", ["keras_vae", *MODULES])
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in TRAINING])
 def test_the_examples_give_what_they_say(name):
+    _run_examples(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINING)
+def test_the_examples_that_train_for_long_give_what_they_say(name):
+    _run_examples(name)
+
+
+def _run_examples(name):
     report = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
     for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name)):

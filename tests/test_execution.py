@@ -115,6 +115,7 @@ def test_a_second_fit_takes_the_data_that_it_is_given():
             np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_second_fit_traces_nothing_anew(jit_compile):
     vae, data = make_vae(), digits()

@@ -11,6 +11,8 @@ import keras_vae as kv
 from keras_vae.objectives import DIP, ELBO, IWAE, BetaTC, InfoVAE
 from keras_vae.schedules import LinearWarmup
 
+pytestmark = pytest.mark.slow
+
 
 def kl_of(vae, x):
     z_mean, z_log_var = (np.asarray(part, "float64") for part in vae.encode(x))
