@@ -67,7 +67,7 @@ class Run:
         path: `pathlib.Path`.
         config: dict, what `config.json` holds: the sections `data`, `model` and `training`, the
             `seed` and the versions of the packages.
-        label: int, the class that its model is given; None for none. See `uses.labels.at`.
+        label: int, the class that its model is given; None for none. See `uses.at`.
     """
 
     path: pathlib.Path

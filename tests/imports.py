@@ -84,12 +84,13 @@ def modules():
     return found
 
 
-def names_in(source, package):
+def names_in(source, package, known=None):
     """Return the dotted names that a text of Python imports anywhere, also within functions.
 
     Args:
         source: str.
         package: str, what the text is in, for `from . import x`.
+        known: the modules there are: `from a import b` means a where there is no module a.b.
     """
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -98,7 +99,8 @@ def names_in(source, package):
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*(above if node.level else []), *filter(None, [node.module])])
-            names |= {f"{base}.{alias.name}" for alias in node.names} | {base}
+            full = {f"{base}.{alias.name}" for alias in node.names}
+            names |= {name if known is None or name in known else base for name in full}
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
             names |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     return names
@@ -110,11 +112,8 @@ def imports():
     found = {}
     for name, path in paths.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        names = names_in(path.read_text(encoding="utf-8"), package) & paths.keys()
-        # A package is meant where nothing within it is.
-        found[name] = {
-            other for other in names if not any(more.startswith(f"{other}.") for more in names)
-        } - {name}
+        names = names_in(path.read_text(encoding="utf-8"), package, paths)
+        found[name] = (names & paths.keys()) - {name}
     return found
 
 

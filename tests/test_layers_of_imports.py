@@ -20,6 +20,13 @@ def test_no_modules_import_each_other():
     graphlib.TopologicalSorter(imports.imports()).prepare()
 
 
+def test_no_module_of_the_core_imports_all_of_it():
+    found = imports.imports().items()
+    assert not [
+        name for name, below in found if "keras_vae" in below and name.startswith("keras_vae.")
+    ]
+
+
 def test_every_part_has_one_layer():
     there = {imports.part_of(name) for name in modules()} - {None}
     assert sorted(PARTS) == sorted(there)
@@ -42,6 +49,9 @@ def test_imports_of_every_kind_are_seen():
     source = "import os.path\ndef f():\n    from export import x\n    from . import y\n"
     source += "from ..b import z\nimport importlib\nimportlib.import_module('tensorflow.io')\n"
     assert {"os.path", "export.x", "a.c.y", "a.b.z", "tensorflow.io"} <= names_in(source, "a.c")
+    # Of a package and of something in it, both.
+    source = "from a import value\nfrom a.b import value\n"
+    assert names_in(source, "a.c", {"a", "a.b"}) == {"a", "a.b"}
 
 
 def test_the_picture_is_of_these_imports():
