@@ -59,7 +59,7 @@ def decompress(run, file, out, label, quiet):
     output.import_keras_vae()
     from keras_vae import runs, uses
 
-    opened = uses.labels.at(runs.load(run), label)
+    opened = uses.at(runs.load(run), label)
     made = uses.decompress(opened, file, out, not quiet)
     _tell(opened, made, file)
     output.success(

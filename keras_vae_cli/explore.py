@@ -213,7 +213,7 @@ def _open(run, out, label=None):
 
     opened = runs.load(run)
     output.check_images(opened)
-    return uses.labels.at(opened, label)
+    return uses.at(opened, label)
 
 
 def _save(images, out, opened):

@@ -55,7 +55,7 @@ def over_inputs(out=OUT, label="bound"):
 
             opened = runs.load(run)
             if label == "bound":
-                opened = uses.labels.at(opened, options.pop("label"))
+                opened = uses.at(opened, options.pop("label"))
             given = {name: value for name, value in reading.items() if value}
             return command(opened, source, out, progress=not quiet, reading=given, **options)
 

@@ -131,9 +131,7 @@ def test_other_verbs_take_a_label_and_run_without_one(command_line, run, folder,
         words = (run, "test", "--out", tmp_path / out, "--label", "cat", *more)
         outcome = command_line(verb, *words)
         assert outcome.status == 0, outcome.err
-    assert (
-        uses.labels.at(opened, "cat").checksum != uses.labels.at(opened).checksum == opened.checksum
-    )
+    assert uses.at(opened, "cat").checksum != uses.at(opened).checksum == opened.checksum
     assert command_line("inpaint", run, "test", tmp_path / "i", "--mask", "top").status == 0
     assert command_line("traverse", run, "--out", tmp_path / "t.png").status == 0
     assert command_line("diagnose", run).status == 0

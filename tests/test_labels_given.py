@@ -182,8 +182,8 @@ def test_an_attribute_is_of_the_class_that_z_carries_without_a_label(run, comman
 
 
 def test_the_false_alarms_of_a_label_are_those_of_its_own_examples(run):
-    bound = uses.labels.at(run, "1")
-    assert (bound.label, uses.labels.at(run).label, run.label) == (1, None, None)
+    bound = uses.at(run, "1")
+    assert (bound.label, uses.at(run).label, run.label) == (1, None, None)
     found = uses.detecting.detector(bound, "negative_elbo", false_alarm_rate=0.1)
     own = {}
     for name in ("train", "validation"):
@@ -198,21 +198,19 @@ def test_the_false_alarms_of_a_label_are_those_of_its_own_examples(run):
     # It is kept, and not by the name of one that was calibrated with all examples.
     names = {path.name for path in (run.path / uses.detecting.DETECTORS).glob("negative_elbo*")}
     assert names == {f"negative_elbo-label1-{bound.checksum:08x}.npz"}
-    again = uses.detecting.detector(uses.labels.at(run, "1"), "negative_elbo")
+    again = uses.detecting.detector(uses.at(run, "1"), "negative_elbo")
     np.testing.assert_array_equal(again.calibration_scores_, found.calibration_scores_)
 
 
 def test_a_rate_that_the_examples_of_a_label_are_too_few_for_is_refused(run):
     with pytest.raises(ValueError, match=r"needs at least 49 calibration examples. Received: \d\d"):
-        uses.detecting.detector(uses.labels.at(run, "1"), "negative_elbo", false_alarm_rate=0.02)
-    everything = uses.detecting.detector(
-        uses.labels.at(run), "negative_elbo", false_alarm_rate=0.02
-    )
+        uses.detecting.detector(uses.at(run, "1"), "negative_elbo", false_alarm_rate=0.02)
+    everything = uses.detecting.detector(uses.at(run), "negative_elbo", false_alarm_rate=0.02)
     assert len(everything.calibration_scores_) == len(part_of(run, "validation")[0])
 
 
 def test_a_score_with_a_label_is_compared_with_training_examples_of_it(run, tmp_path):
-    bound = uses.labels.at(run, "1")
+    bound = uses.at(run, "1")
     uses.score(bound, "test", tmp_path / "scores.npz", num_samples=3)
     found = np.load(tmp_path / "scores.npz")
     x, y = part_of(run, "train")
@@ -224,7 +222,7 @@ def test_a_score_with_a_label_is_compared_with_training_examples_of_it(run, tmp_
 def test_a_label_without_examples_is_refused(run, monkeypatch):
     monkeypatch.setattr(PartExamples, "of_class", lambda *_: iter(()))
     with pytest.raises(ValueError, match="validation part must have examples of the label"):
-        uses.detecting.detector(uses.labels.at(run, "2"), "reconstruction_error")
+        uses.detecting.detector(uses.at(run, "2"), "reconstruction_error")
 
 
 class Stream:

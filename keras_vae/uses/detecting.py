@@ -23,7 +23,7 @@ def detector(run, criterion="combined", progress=False, false_alarm_rate=None):
     """Return the `AnomalyDetector` of a run, fitted to its training and validation data.
 
     It is kept in the run's folder, so that only the first call takes its time. Of a run that is
-    given a label (`uses.labels.at`) normal examples are those of that label.
+    given a label (`uses.at`) normal examples are those of that label.
 
     Args:
         run: `runs.Run`.
